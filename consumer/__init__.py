@@ -1,0 +1,1 @@
+"""The service and its command line: consumes lifecycle events, applies them, shows what they say."""

@@ -1,0 +1,1 @@
+"""One module per command of `wex`; each is imported only when its command runs."""

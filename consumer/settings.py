@@ -1,0 +1,89 @@
+"""Settings: flags beat the environment, the environment beats a running local stack, that beats the defaults.
+
+This is the only module that reads the environment.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from consumer.errors import ExitCode, WexError
+
+STACK_FILE = "stack.json"  # written by `wex up` into the data folder: the addresses of the running stack
+
+
+class Settings(BaseSettings):
+    """Where the servers are and what to read; each field is WEX_<FIELD> in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="WEX_", extra="ignore", frozen=True)
+
+    kafka_bootstrap_servers: str = Field("localhost:9092", description="host:port of Kafka brokers, comma-separated")
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://localhost:5432/workflow_executions"), description="PostgreSQL connection URL"
+    )
+    topics: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("workflow-executions",), description="topics to consume, comma-separated"
+    )
+    consumer_group: str = Field("workflow-executions", min_length=1, description="Kafka consumer group")
+    data_dir: Path = Field(Path(".wex"), description="folder of the local stack's data")
+    temporal_address: str = Field("localhost:7233", description="host:port of the Temporal frontend")
+    temporal_namespace: str = Field("default", description="Temporal namespace to read")
+
+    @field_validator("topics", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(topic.strip() for topic in value.split(",") if topic.strip())
+        if not value:
+            msg = "name at least one topic"
+            raise ValueError(msg)
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: flags, environment, the running local stack."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, _StackSource(settings_cls)
+
+
+class _StackSource(PydanticBaseSettingsSource):
+    """The addresses that `wex up` wrote down, so that the next command needs no settings at all."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401 - pydantic's signature
+        del field
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        data_dir = Path(self.current_state.get("data_dir") or Settings.model_fields["data_dir"].default)
+        try:
+            stack = json.loads((data_dir / STACK_FILE).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        settings = stack.get("settings", {}) if isinstance(stack, dict) else {}
+        return {key: value for key, value in settings.items() if key in Settings.model_fields}
+
+
+def load(**flags: object) -> Settings:
+    """Return the settings; a flag that is None was not given and leaves the word to the environment.
+
+    Raises:
+        WexError: a setting is not usable; the message names the variable, never its value.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type] # checked by pydantic
+    except ValidationError as error:
+        lines = [f"WEX_{'_'.join(str(part) for part in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
+        message = "the settings are not usable: " + "; ".join(lines)
+        raise WexError(message, "Mend the variable or the flag of the same name.", ExitCode.USAGE) from None

@@ -1,0 +1,1 @@
+"""Lifecycle events of workflow executions: the contract and the fold."""
