@@ -1,4 +1,4 @@
-"""The command line `wex`: a table of commands, each imported only when it runs, and one place that turns errors into exits."""
+"""The command line `wex`: a table of commands, imported when they run, and one place that turns errors into exits."""
 
 from __future__ import annotations
 

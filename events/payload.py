@@ -1,0 +1,133 @@
+"""Payloads: JSON kept as the text it came in, and the check of what PostgreSQL cannot hold.
+
+JSON allows what PostgreSQL refuses (NUL characters, lone surrogates, numbers beyond its range) or mangles (a number
+of eight bytes that is 131 kB when read back). Such a payload is *withheld*: the transition is applied, a marker
+stands in the field's place, and the bytes are kept beside the table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from . import limits
+
+# Only text that matches can be refused for its content, so ordinary payloads cost one scan.
+_SUSPICIOUS = re.compile(
+    rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{2}|[0-9.]{%d}|NaN|Infinity" % limits.NUMBER_DIGITS_MAX
+)
+_TOKEN = re.compile(
+    r"""(?P<string>"(?:[^"\\]|\\.)*")(?P<key>\s*:)?
+      | (?P<open>[\[{]) | (?P<close>[\]}])
+      | (?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
+      | (?P<not_finite>NaN|-?Infinity)""",
+    re.DOTALL | re.VERBOSE,
+)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+
+
+class JsonText(str):
+    """JSON as text, never parsed and printed again on its way: every digit survives."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, value: object) -> JsonText:
+        """Return the text of a Python value.
+
+        Raises:
+            TypeError: the value has no JSON form.
+        """
+        return value if isinstance(value, cls) else cls(orjson.dumps(value).decode())
+
+    def value(self) -> Any:  # noqa: ANN401 - JSON is any of seven types
+        """Return the value that the text stands for."""
+        return json.loads(self)
+
+
+class Withheld(BaseModel):
+    """What stands in the place of a payload that PostgreSQL cannot hold.
+
+    Attributes:
+        code: why, one of the words that `refusal` returns.
+        size: length in bytes of the text that was withheld.
+        sha256: digest of that text in hexadecimal, to find it again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, raw: bytes, code: str) -> Withheld:
+        """Return the marker for a payload's text."""
+        return cls(code=code, size=len(raw), sha256=hashlib.sha256(raw).hexdigest())
+
+    @property
+    def text(self) -> JsonText:
+        """The marker as it is stored."""
+        return JsonText.of({"$withheld": self.code, "bytes": self.size, "sha256": self.sha256})
+
+
+def refusal(raw: bytes) -> str | None:
+    """Return why PostgreSQL cannot hold this JSON text, or None; the text must be well-formed UTF-8 JSON."""
+    if len(raw) > limits.PAYLOAD_BYTES_MAX:
+        return "too_large"
+    deep = raw.count(b"[") + raw.count(b"{") > limits.PAYLOAD_DEPTH_MAX
+    long_key = len(raw) > limits.PAYLOAD_KEY_BYTES_MAX and b":" in raw
+    if deep or long_key or _SUSPICIOUS.search(raw):
+        return _scan(raw.decode())
+    return None
+
+
+def _scan(text: str) -> str | None:
+    depth = 0
+    for match in _TOKEN.finditer(text):
+        depth += (match["open"] is not None) - (match["close"] is not None)
+        if depth > limits.PAYLOAD_DEPTH_MAX:
+            return "too_deep"
+        if code := _refused_token(match):
+            return code
+    return None
+
+
+def _refused_token(match: re.Match[str]) -> str | None:
+    if match["not_finite"]:
+        return "not_finite"
+    if (number := match["number"]) and _plain_length(number) > limits.NUMBER_DIGITS_MAX:
+        return "number_too_long"
+    if (string := match["string"]) is None:
+        return None
+    if match["key"] and len(string.encode()) - 2 > limits.PAYLOAD_KEY_BYTES_MAX:
+        return "key_too_long"
+    return _refused_escape(string) if "\\u" in string else None
+
+
+def _refused_escape(string: str) -> str | None:
+    high = False
+    end = 0
+    for match in _ESCAPE.finditer(string):
+        unit = int(match.group(1), 16) if match.group(1) else -1
+        low_follows = high and match.start() == end and 0xDC00 <= unit <= 0xDFFF
+        if unit == 0:
+            return "nul_character"
+        if (high or 0xDC00 <= unit <= 0xDFFF) and not low_follows:
+            return "lone_surrogate"
+        high = 0xD800 <= unit <= 0xDBFF
+        end = match.end()
+    return "lone_surrogate" if high else None
+
+
+def _plain_length(number: str) -> int:
+    """Return the length of a number written out without an exponent."""
+    mantissa, _, exponent = number.lower().partition("e")
+    if len(exponent) > 6:
+        return limits.NUMBER_DIGITS_MAX + 1
+    return len(mantissa) + abs(int(exponent or 0))
