@@ -1,0 +1,95 @@
+"""The store in memory: the same promises without a database, for tests and for trying things out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from uuid import UUID
+
+from events.catalogue import Catalogue
+from events.fold import FOLD_VERSION, State, merge
+from events.position import TopicPartition
+from events.row import ExecutionRow, row
+from store.batch import Applied, Batch, Claim, DeadLetter, Incident, WithheldPayload
+from store.errors import FencedError
+
+
+class MemoryStore:
+    """A `Store` (see `store.batch`) that keeps everything in dictionaries; it outlives `close`."""
+
+    def __init__(self) -> None:
+        self.states: dict[UUID, State] = {}
+        self.catalogue = Catalogue()
+        self.dead_letters: list[DeadLetter] = []
+        self.withheld: list[WithheldPayload] = []
+        self.incidents: list[Incident] = []
+        self._claims: dict[tuple[str, TopicPartition], Claim] = {}
+
+    async def claim(
+        self, consumer_group: str, log_starts: Mapping[TopicPartition, int], token: UUID, owner: str
+    ) -> dict[TopicPartition, Claim]:
+        """Claim partitions; one without a row begins at its log's start."""
+        del owner
+        claims = {}
+        for partition, log_start in log_starts.items():
+            held = self._claims.get((consumer_group, partition))
+            new = Claim(log_start, token, halted=False, created=True, fold_version=FOLD_VERSION)
+            claims[partition] = new if held is None else replace(held, token=token, created=False)
+            self._claims[consumer_group, partition] = replace(claims[partition], created=False)
+        return claims
+
+    async def read_claims(self, consumer_group: str) -> dict[TopicPartition, Claim]:
+        """Return every position of a group."""
+        return {partition: claim for (group, partition), claim in self._claims.items() if group == consumer_group}
+
+    async def apply(self, batch: Batch) -> Applied:
+        """Move the positions and write their effects at once."""
+        for partition, move in batch.moves.items():
+            held = self._claims.get((batch.consumer_group, partition))
+            if held is None or held.halted or (held.token, held.next_offset) != (move.token, move.from_offset):
+                msg = f"not at the position or under the claim we believed: {partition}"
+                raise FencedError(msg)
+        for partition, move in batch.moves.items():
+            held = self._claims[batch.consumer_group, partition]
+            moved = replace(held, next_offset=move.next_offset, anchor=move.anchor or held.anchor)
+            self._claims[batch.consumer_group, partition] = moved
+        self.catalogue.merge(batch.catalogue)
+        self.dead_letters += [letter for letter in batch.dead_letters if letter not in self.dead_letters]
+        self.withheld += [payload for payload in batch.withheld if payload not in self.withheld]
+        return Applied(len(batch.states), sum(self._merge(state) for state in batch.states))
+
+    def _merge(self, state: State) -> bool:
+        held = self.states.get(state.run.id)
+        merged = state if held is None else merge(held, state)
+        self.states[state.run.id] = merged
+        return merged != held
+
+    async def halt(self, consumer_group: str, token: UUID, incident: Incident) -> None:
+        """Halt a partition that the caller holds, and record why."""
+        held = self._claims.get((consumer_group, incident.partition))
+        if held is None or held.token != token:
+            msg = f"{incident.partition} is not ours to halt"
+            raise FencedError(msg)
+        self._claims[consumer_group, incident.partition] = replace(held, halted=True)
+        self.incidents.append(incident)
+
+    async def record(self, consumer_group: str, incident: Incident) -> None:
+        """Record an incident that stops nothing."""
+        del consumer_group
+        self.incidents.append(incident)
+
+    async def release(self, consumer_group: str, token: UUID) -> None:
+        """Give up all claims made with a token."""
+        for (group, partition), claim in self._claims.items():
+            if group == consumer_group and claim.token == token:
+                self._claims[group, partition] = replace(claim, token=None)
+
+    async def reset(self) -> None:
+        """Do nothing: there is no connection."""
+
+    async def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def rows(self) -> dict[UUID, ExecutionRow]:
+        """Return every execution's row."""
+        return {id_: row(state) for id_, state in self.states.items()}

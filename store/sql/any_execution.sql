@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM workflow_executions WHERE namespace = $1) AS found

@@ -1,0 +1,6 @@
+INSERT INTO dead_letters (
+    consumer_group, topic, partition, "offset", record_timestamp_ms, key, value, header_keys, header_values,
+    reason, field, detail
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+ON CONFLICT ON CONSTRAINT dead_letter_is_kept_once DO NOTHING

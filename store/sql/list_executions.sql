@@ -1,0 +1,44 @@
+-- One page. The order between the marks is replaced by one from the reader's allow-list.
+SELECT
+    e.id,
+    e.namespace,
+    e.workflow_id,
+    e.workflow_name,
+    e.temporal_workflow_id,
+    e.temporal_run_id,
+    e.orchestrator,
+    e.status,
+    e.attempt,
+    e.started_at,
+    e.start_reported,
+    e.completed_at,
+    e.duration_ms,
+    CASE WHEN $8 THEN e.input END AS input,
+    CASE WHEN $8 THEN e.output END AS output,
+    CASE WHEN $8 THEN e.error END AS error,
+    e.error_message,
+    e.activities_executed,
+    e.progress,
+    e.reason,
+    e.actor,
+    e.created_by,
+    e.scheduled_for,
+    e.next_run_id,
+    e.parent,
+    e.root,
+    e.labels,
+    e.cancel_requested_at,
+    e.deleted_at,
+    e.contested,
+    e.created_at,
+    e.updated_at,
+    e.applied_at
+FROM execution_rows AS e
+WHERE
+    e.namespace = $1
+    AND ($2::text IS NULL OR e.workflow_id = $2)
+    AND ($3::text IS NULL OR e.created_by = $3)
+    AND ($4::text IS NULL OR e.status = $4)
+    AND ($5 OR e.deleted_at IS NULL)
+ORDER BY /* order */ e.started_at DESC NULLS LAST, e.id DESC /* end of order */
+LIMIT $6 OFFSET $7
