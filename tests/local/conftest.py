@@ -26,6 +26,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, reports: list[str]) -> Itera
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    made = Site(tmp_path / "data", CACHE, lambda line: None)
+    made = Site(tmp_path / "data", CACHE, print)
     made.prepare()
     return made

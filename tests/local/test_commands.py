@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One data folder for all of them, so that only the first start creates the data."""
     made = tmp_path_factory.mktemp("commands")
     yield made
-    end_stack(made, lambda line: None)
+    end_stack(made, print)
 
 
 def wex(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

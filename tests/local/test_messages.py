@@ -36,7 +36,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     def no_distribution(name: str) -> list[importlib.metadata.PackagePath]:
         raise importlib.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     monkeypatch.setattr(importlib.metadata, "files", no_distribution)
     programs = tmp_path / "bin"
     programs.mkdir()
@@ -186,7 +186,7 @@ def test_an_interrupted_creation_is_begun_anew(site: Site) -> None:
 
 def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Too little space for a first start is an error that names the folder and the flag."""
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1, 1, 3_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1, 1, 3_000_000))
     with pytest.raises(WexError, match="3 MB are free") as full:
         LocalStack(tmp_path).start()
     assert "--data-dir" in full.value.remedy
@@ -195,6 +195,6 @@ def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path, monkeypatch:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """A data folder that cannot be made is an error that names it and the flag."""
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(WexError, match="cannot write to .*file/data") as refusal:
+    with pytest.raises(WexError, match=r"cannot write to .*file/data") as refusal:
         LocalStack(tmp_path / "file" / "data").start()
     assert "--data-dir" in refusal.value.remedy

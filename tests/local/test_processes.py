@@ -41,7 +41,7 @@ def test_down_ends_only_the_processes_it_recorded(child: Child, tmp_path: Path) 
     """Ending a stack spares a process that merely has a recorded number."""
     recorded = dataclasses.replace(child.identity, started="another boot:1")
     StackFile(processes=(RunningServer(recorded, signal.SIGTERM),)).write(tmp_path)
-    assert not end_stack(tmp_path, lambda line: None)
+    assert not end_stack(tmp_path, print)
     assert child.exit_code is None
     assert not (tmp_path / STACK_FILE).exists()
 
@@ -88,7 +88,8 @@ def test_children_end_with_their_supervisor(tmp_path: Path, ending: str) -> None
         "import os, sys, signal, threading, pathlib\n"
         "from consumer.local.processes import Child\n"
         "def start():\n"
-        f"    child = Child('sleeper', {SLEEP!r}, log=pathlib.Path({str(tmp_path / 'log')!r}), stop_signal=signal.SIGTERM)\n"
+        f"    log = pathlib.Path({str(tmp_path / 'log')!r})\n"
+        f"    child = Child('sleeper', {SLEEP!r}, log=log, stop_signal=signal.SIGTERM)\n"
         "    print(child.identity.pid, child.identity.started, flush=True)\n"
         "    sys.stdin.readline()\n"
         "thread = threading.Thread(target=start); thread.start(); thread.join()\n"
