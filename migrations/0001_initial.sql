@@ -259,6 +259,7 @@ CREATE TABLE positions (
     owner text,
     claimed_at timestamptz,
     topic_id uuid,
+    anchor_offset bigint,
     anchor bytea,
     state text NOT NULL DEFAULT 'live',
     fold_version integer NOT NULL,
@@ -270,7 +271,7 @@ CREATE TABLE positions (
 COMMENT ON TABLE positions IS 'how far the table has applied each partition; the row is the truth, not the offset in Kafka';
 COMMENT ON COLUMN positions.next_offset IS 'the first offset that is not applied';
 COMMENT ON COLUMN positions.claim_token IS 'random, new for every claim: whoever holds another one is fenced';
-COMMENT ON COLUMN positions.anchor IS 'SHA-256 of the last applied record, to notice another log under the same name';
+COMMENT ON COLUMN positions.anchor IS 'SHA-256 of the record at anchor_offset, the last applied: another log under the same name differs';
 
 CREATE TABLE dead_letters (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

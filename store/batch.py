@@ -12,6 +12,13 @@ from events.fold import State
 from events.position import TopicPartition
 
 
+class Anchor(NamedTuple):
+    """The last applied record: its offset, and SHA-256 of its timestamp, key and value."""
+
+    offset: int
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A partition's row in `positions`.
@@ -29,7 +36,7 @@ class Claim:
     halted: bool
     created: bool
     fold_version: int
-    anchor: bytes | None = None
+    anchor: Anchor | None = None
 
 
 class Move(NamedTuple):
@@ -38,7 +45,7 @@ class Move(NamedTuple):
     token: UUID
     from_offset: int
     next_offset: int
-    anchor: bytes | None = None
+    anchor: Anchor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import asyncpg
 from events.catalogue import Catalogue
 from events.fold import FOLD_VERSION, REGISTERS, State
 from events.position import TopicPartition
-from store.batch import Applied, Batch, Claim, DeadLetter, Incident, WithheldPayload
+from store.batch import Anchor, Applied, Batch, Claim, DeadLetter, Incident, WithheldPayload
 from store.connect import connect_writer
 from store.errors import FencedError, RefusedError, StoreError
 from store.failures import translate
@@ -126,7 +126,7 @@ def _claims(records: list[asyncpg.Record]) -> dict[TopicPartition, Claim]:
             halted=r["state"] == "halted",
             created=r["created"],
             fold_version=r["fold_version"],
-            anchor=r["anchor"],
+            anchor=None if r["anchor"] is None else Anchor(r["anchor_offset"], r["anchor"]),
         )
         for r in records
     }
@@ -146,7 +146,8 @@ async def _guard(connection: Connection, batch: Batch) -> None:
         [move.token for _, move in moves],
         [move.from_offset for _, move in moves],
         [move.next_offset for _, move in moves],
-        [move.anchor for _, move in moves],
+        [move.anchor and move.anchor.offset for _, move in moves],
+        [move.anchor and move.anchor.digest for _, move in moves],
     )
     if len(moved) != len(moves):
         lost = {partition for partition, _ in moves} - {TopicPartition(r["topic"], r["partition"]) for r in moved}

@@ -1,0 +1,70 @@
+"""The batch builder: records to folded states, dead letters and withheld payloads. Pure, and cut into slices."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from uuid import UUID
+
+from consumer.chunk import Chunk, Prepared
+from consumer.record import Record
+from events.codec import Skipped, decode
+from events.errors import InvalidEvent
+from events.fold import State, merge, state_of
+from events.position import TopicPartition
+from store.batch import DeadLetter, WithheldPayload
+
+SLICE_RECORDS = 200  # after so many the loop gets its turn, or a statement that was started would not be sent
+
+
+def prepare(chunk: Chunk) -> Generator[None, None, Prepared]:
+    """Decode and fold a chunk; yields between slices, returns everything its transaction writes."""
+    prepared = Prepared()
+    states: dict[UUID, State] = {}
+    count = 0
+    for partition, records in chunk.records.items():
+        for record in records:
+            _prepare_record(chunk, partition, record, prepared, states)
+            count += 1
+            if count % SLICE_RECORDS == 0:
+                yield
+    prepared.states = list(states.values())
+    return prepared
+
+
+def _prepare_record(
+    chunk: Chunk, partition: TopicPartition, record: Record, prepared: Prepared, states: dict[UUID, State]
+) -> None:
+    if chunk.refusal is not None:
+        prepared.dead_letters.append(_dead_letter(partition, record, *chunk.refusal))
+        return
+    try:
+        event = decode(record.value)
+    except InvalidEvent as error:
+        prepared.dead_letters.append(_dead_letter(partition, record, error.reason, error.field, error.detail))
+        return
+    if isinstance(event, Skipped):
+        prepared.skipped[event.reason] += 1
+        return
+    prepared.events += 1
+    prepared.catalogue.add(event)
+    state = state_of(event)
+    held = states.get(id_ := event.execution_id)
+    states[id_] = state if held is None else merge(held, state)
+    if withheld := event.withheld:
+        assert record.value is not None, "an event was decoded from it"
+        codes = {name: marker.code for name, marker in withheld.items()}
+        prepared.withheld.append(WithheldPayload(partition, record.offset, id_, codes, record.value))
+
+
+def _dead_letter(partition: TopicPartition, record: Record, reason: str, field: str, detail: str) -> DeadLetter:
+    return DeadLetter(
+        partition=partition,
+        offset=record.offset,
+        timestamp_ms=record.timestamp_ms,
+        key=record.key,
+        value=record.value,
+        headers=record.headers,
+        reason=reason,
+        field=field,
+        detail=detail,
+    )

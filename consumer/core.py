@@ -1,0 +1,334 @@
+"""The consumer's decisions, without any I/O: what happened goes in, what to do comes out.
+
+Vocabulary
+----------
+- A partition is *assigned* by Kafka, then *claimed* in PostgreSQL under a fresh random token, then read.
+- `next_offset` is the first offset that the table has not applied; `read_offset` the first that was not accepted
+  from Kafka. Between the two lie *chunks*: accepted records on their way into the table.
+- *Doubt* is any failure that leaves the outcome of a transaction unknown. There is one answer to it: read the claims
+  again (*resync*), believe them, and fetch from there.
+
+Rules
+-----
+- Kafka's word (assigned, revoked) is obeyed at once and starts a new generation; results of an older one are dropped.
+- One piece of work uses the database at a time; the next chunk is prepared meanwhile.
+- Records of a partition that is not claimed are dropped: they are fetched again after the claim.
+- A partition whose log is not the one it was reading is halted with an incident; the others go on.
+
+The shell (`consumer.service`) tells this core what happened by calling its methods, performs the source commands that
+they return, and asks `decide` for work.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from consumer.chunk import Chunk, ChunkQueue, Prepared, Refusal, Span
+from consumer.partition import Partition, Phase
+from consumer.record import Record
+from consumer.work import (
+    ApplyChunk,
+    BackOff,
+    ClaimPartitions,
+    DatabaseWork,
+    Finish,
+    HaltPartition,
+    Pause,
+    PrepareChunk,
+    RecordIncident,
+    Rejoin,
+    Release,
+    Resume,
+    Resync,
+    Seek,
+    SourceCommand,
+    Work,
+)
+from events.fold import FOLD_VERSION
+from events.position import TopicPartition
+from store.batch import Claim, Incident, Move
+
+CHUNKS_MAX = 2  # one on its way into the table, and one behind it that is prepared meanwhile
+
+
+@dataclass(slots=True)
+class Core:
+    """The state of one consumer, and the decisions over it."""
+
+    generation: int = 0
+    _partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
+    _queue: ChunkQueue = field(default_factory=ChunkQueue)
+    _incidents: deque[HaltPartition | RecordIncident] = field(default_factory=deque)
+    _database_busy: bool = False
+    _doubt: bool = False
+    _fenced: bool = False
+    _failures: int = 0
+    _back_off: bool = False
+    _stopping: bool = False
+    _released: bool = False
+    _problem: str = ""
+
+    @property
+    def wants_records(self) -> bool:
+        """Whether there is room for another chunk."""
+        return len(self._queue) < CHUNKS_MAX and not self._stopping and not self._doubt
+
+    @property
+    def next_offsets(self) -> dict[TopicPartition, int]:
+        """The applied position of every claimed partition."""
+        return {name: partition.next_offset for name, partition in self._partitions.items() if partition.claimed}
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything assigned is claimed or halted, and nothing is in doubt."""
+        waiting = any(partition.phase is Phase.ASSIGNED for partition in self._partitions.values())
+        return not waiting and not self._doubt and self._failures == 0
+
+    @property
+    def halted(self) -> tuple[TopicPartition, ...]:
+        """The assigned partitions that an incident holds."""
+        return tuple(name for name, partition in self._partitions.items() if partition.phase is Phase.HALTED)
+
+    # Kafka's word. These run inside the client's callbacks: they only note, and return what must happen at once.
+
+    def assigned(self, partitions: Iterable[TopicPartition]) -> list[SourceCommand]:
+        """Obey an assignment: nothing is fetched until it is claimed."""
+        self._begin_generation()
+        self._partitions = {name: Partition(name) for name in sorted(partitions)}
+        names = tuple(self._partitions)
+        return [Pause(names), *(Seek(name, 0) for name in names)] if names else []
+
+    def revoked(self) -> None:
+        """Obey a revocation: everything that is not in the table yet is dropped."""
+        self._begin_generation()
+        self._partitions = {}
+
+    # What the source delivered.
+
+    def fetched(self, records: Mapping[TopicPartition, Sequence[Record]]) -> list[SourceCommand]:
+        """Accept records of claimed partitions as a chunk."""
+        commands: list[SourceCommand] = []
+        accepted: dict[TopicPartition, tuple[Record, ...]] = {}
+        spans: dict[TopicPartition, Span] = {}
+        for name, partition in self._claimed(records):
+            if (incident := partition.differs_from_log(records[name])) is not None:
+                commands += self._halt(partition, incident)
+                continue
+            new = tuple(record for record in records[name] if record.offset >= partition.read_offset)
+            if new and partition.doubts_hole(new):
+                commands.append(Seek(name, partition.read_offset))
+            elif new:
+                accepted[name] = new
+                spans[name] = self._read_to(partition, new[-1].offset + 1)
+        if spans:
+            self._queue.append(Chunk(self.generation, accepted, spans))
+        return commands
+
+    def drained(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Move over what holds no records (transaction markers), once everything before it is in the table."""
+        if len(self._queue) or self._doubt or self._stopping:
+            return
+        spans = {
+            name: self._read_to(partition, positions[name])
+            for name, partition in self._claimed(positions)
+            if positions[name] > partition.read_offset
+        }
+        if spans:
+            self._queue.append(Chunk(self.generation, {}, spans))
+
+    def fetch_failed(self) -> list[SourceCommand]:
+        """Seek every claimed partition back: what the failed call had taken from the others is lost otherwise."""
+        return [Seek(name, partition.read_offset) for name, partition in self._claimed(self._partitions)]
+
+    def out_of_range(self, logs: Mapping[TopicPartition, tuple[int, int]]) -> list[SourceCommand]:
+        """Halt partitions whose log, given by start and end, does not hold the position."""
+        commands: list[SourceCommand] = []
+        for name, partition in self._claimed(logs):
+            commands += self._halt(partition, partition.outside(*logs[name]))
+        return commands + self.fetch_failed()
+
+    # What became of the work.
+
+    def claimed(
+        self,
+        generation: int,
+        token: UUID,
+        claims: Mapping[TopicPartition, Claim],
+        logs: Mapping[TopicPartition, tuple[int, int]],
+    ) -> list[SourceCommand]:
+        """Begin to read claimed partitions where the table stands, unless their log (start, end) does not fit."""
+        self._succeeded()
+        if generation != self.generation:
+            return []
+        commands: list[SourceCommand] = []
+        for name, claim in sorted(claims.items()):
+            if claim.fold_version != FOLD_VERSION:
+                self.stop(f"the table was folded by version {claim.fold_version}, this is version {FOLD_VERSION}")
+                return []
+            commands += self._begin(self._partitions[name], token, claim, *logs[name])
+        return commands
+
+    def _begin(self, partition: Partition, token: UUID, claim: Claim, start: int, end: int) -> list[SourceCommand]:
+        incident = partition.claim(token, claim, start, end)
+        if incident is not None:
+            return self._halt(partition, incident)
+        if not partition.claimed:
+            return []
+        if claim.created and start > 0:
+            detail = f"first start on a log that begins at {start}; what was before is gone"
+            self._incidents.append(RecordIncident(Incident("log_start", partition.name, 0, start, detail)))
+        return [Seek(partition.name, partition.start), Resume((partition.name,))]
+
+    def resynced(self, generation: int, claims: Mapping[TopicPartition, Claim]) -> list[SourceCommand]:
+        """Believe the rows: seek to where they stand, and let go of what another consumer holds."""
+        self._succeeded()
+        self._doubt = False
+        if generation != self.generation:
+            return []
+        self._queue.drop()
+        self._incidents = deque(work for work in self._incidents if _is_still_ours(work, claims))
+        commands: list[SourceCommand] = []
+        for name, partition in self._claimed(self._partitions):
+            claim = claims.get(name)
+            if claim is not None and claim.token == partition.token:
+                partition.move_to(claim.next_offset)
+                commands.append(Seek(name, claim.next_offset))
+            else:
+                partition.phase = Phase.ASSIGNED
+                self._fenced = True
+                commands.append(Pause((name,)))
+        return commands
+
+    def prepared(self, chunk: Chunk, work: Prepared) -> None:
+        """Take a chunk that is ready to be applied."""
+        self._queue.prepared(chunk, work)
+
+    def applied(self, chunk: Chunk) -> None:
+        """Go on after a chunk that is in the table."""
+        self._succeeded()
+        if self._queue.take_first(chunk):
+            for name, span in chunk.spans.items():
+                self._partitions[name].next_offset = span.next_offset
+
+    def refused(self, chunk: Chunk, refusal: Refusal) -> None:
+        """Look for the record that PostgreSQL refuses: halve the chunk; a single record is set aside."""
+        self._succeeded()
+        if self._queue.take_first(chunk):
+            self._queue.put_first(chunk.halves() or [chunk.set_aside(refusal)])
+
+    def recorded(self, work: HaltPartition | RecordIncident) -> None:
+        """Go on after an incident that is in the table."""
+        self._succeeded()
+        if self._incidents and self._incidents[0] is work:
+            self._incidents.popleft()
+
+    def fenced(self) -> None:
+        """Doubt everything after a guard that did not hold."""
+        self._database_busy = False
+        self._doubt = True
+
+    def database_failed(self) -> None:
+        """Doubt everything after a failure whose outcome is unknown, and wait before the next try."""
+        self._database_busy = False
+        self._doubt = True
+        self._back_off = True
+        self._failures += 1
+
+    def waited(self) -> None:
+        """Try again after a pause."""
+        self._database_busy = False
+        self._back_off = False
+
+    def rejoined(self) -> None:
+        """Go on as a new member of the group."""
+        self._database_busy = False
+        self._fenced = False
+
+    def released(self) -> None:
+        """End, now that nobody has to wait for our claims."""
+        self._database_busy = False
+        self._released = True
+
+    def stop(self, problem: str = "") -> None:
+        """Accept nothing more, and end once what was accepted is in the table."""
+        self._stopping = True
+        self._problem = self._problem or problem
+
+    # What to do next.
+
+    def decide(self) -> list[Work]:
+        """Return the work to begin now: at most one piece for the database, at most one chunk to prepare."""
+        work: list[Work] = []
+        if (chunk := self._queue.begin_to_prepare()) is not None:
+            work.append(PrepareChunk(chunk))
+        if not self._database_busy and (database := self._for_database()) is not None:
+            self._database_busy = True
+            work.append(database)
+        return work
+
+    def _for_database(self) -> DatabaseWork | None:
+        if self._stopping and self._failures > 0:
+            return Finish(self._problem)  # whoever claims next fences us; waiting for the database helps nobody
+        if self._back_off:
+            return BackOff(self._failures)
+        if self._doubt:
+            return Resync(self.generation)
+        return self._leave() if self._stopping and not len(self._queue) else self._go_on()
+
+    def _go_on(self) -> DatabaseWork | None:
+        if self._fenced and not self._stopping:
+            return Rejoin(self.generation)
+        if self._incidents and not self._queue.moves(self._incidents[0].incident.partition):
+            return self._incidents[0]
+        if (first := self._queue.first_prepared) is not None:
+            return self._apply(*first)
+        names = tuple(name for name, partition in self._partitions.items() if partition.phase is Phase.ASSIGNED)
+        return ClaimPartitions(self.generation, names) if names and not self._stopping else None
+
+    def _apply(self, chunk: Chunk, work: Prepared) -> ApplyChunk:
+        moves = {}
+        for name, span in chunk.spans.items():
+            token = self._partitions[name].token
+            assert token is not None, "only claimed partitions have chunks"
+            records = chunk.records.get(name, ())
+            moves[name] = Move(token, span.from_offset, span.next_offset, records[-1].anchor if records else None)
+        return ApplyChunk(chunk, work, moves)
+
+    def _leave(self) -> Release | Finish:
+        tokens = {partition.token for partition in self._partitions.values() if partition.token is not None}
+        return Finish(self._problem) if self._released or not tokens else Release(tuple(tokens))
+
+    # State.
+
+    def _claimed(self, names: Iterable[TopicPartition]) -> list[tuple[TopicPartition, Partition]]:
+        owned = ((name, self._partitions.get(name)) for name in sorted(names))
+        return [(name, partition) for name, partition in owned if partition is not None and partition.claimed]
+
+    def _read_to(self, partition: Partition, offset: int) -> Span:
+        span = Span(partition.read_offset, offset)
+        partition.read_offset = offset
+        return span
+
+    def _halt(self, partition: Partition, incident: Incident) -> list[SourceCommand]:
+        assert partition.token is not None, "only claimed partitions are halted"
+        partition.phase = Phase.HALTED
+        self._incidents.append(HaltPartition(partition.token, incident))
+        return [Pause((partition.name,))]
+
+    def _begin_generation(self) -> None:
+        self.generation += 1
+        self._fenced = False
+        self._incidents.clear()
+        self._queue.drop()
+
+    def _succeeded(self) -> None:
+        self._database_busy = False
+        self._failures = 0
+
+
+def _is_still_ours(work: HaltPartition | RecordIncident, claims: Mapping[TopicPartition, Claim]) -> bool:
+    claim = claims.get(work.incident.partition)
+    return isinstance(work, RecordIncident) or (claim is not None and claim.token == work.token)

@@ -1,0 +1,306 @@
+"""The service: performs what the core decides, with Kafka on one side and the store on the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import assert_never
+from uuid import UUID, uuid4
+
+from consumer.batch import prepare
+from consumer.chunk import Chunk, Prepared, Refusal
+from consumer.core import Core
+from consumer.retry import backoff_seconds
+from consumer.source import OutOfRangeError, Source, SourceError, SourceStopped
+from consumer.work import (
+    ApplyChunk,
+    BackOff,
+    ClaimPartitions,
+    Finish,
+    HaltPartition,
+    PrepareChunk,
+    RecordIncident,
+    Rejoin,
+    Release,
+    Resync,
+    SourceCommand,
+    Work,
+)
+from events.position import TopicPartition
+from store.batch import Applied, Batch, Store
+from store.errors import FencedError, MisconfiguredError, RefusedError, UnavailableError
+
+logger = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0  # the loop looks around at least this often, which is also the watchdog's beat
+MIRROR_SECONDS = 5.0  # how often Kafka is told how far the table is
+FENCED_PATIENCE_SECONDS = 3.0  # a rebalance under way explains a fence; after this time it does not
+
+Assigned = Callable[[list[TopicPartition]], list[SourceCommand]]
+Revoked = Callable[[], None]
+MakeSource = Callable[[Assigned, Revoked], Source]
+
+
+class Service:
+    """One consumer: a member of the group, one writer.
+
+    Args:
+        store: where to apply; its `reset` and `close` are called by the service.
+        make_source: makes a source from the callbacks for assigned and revoked partitions; called again to rejoin.
+        consumer_group: the group whose positions are kept.
+        owner: who we are, for people who look at the positions.
+        beat: called whenever the loop turns.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        make_source: MakeSource,
+        *,
+        consumer_group: str,
+        owner: str,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.core = Core()
+        self.counts: Counter[str] = Counter()
+        self._store = store
+        self._make_source = make_source
+        self._group = consumer_group
+        self._owner = owner
+        self._beat = beat
+        self._source = make_source(self._on_assigned, self._on_revoked)
+        self._changed = asyncio.Event()  # something happened that may give the core work
+        self._room = asyncio.Event()  # the core wants records, or the end has come
+        self._stopping = asyncio.Event()
+        self._finish: Finish | None = None
+
+    async def run(self) -> str:
+        """Consume until stopped; return why, if not because it was asked to.
+
+        Raises:
+            SourceError: Kafka does not answer at the start.
+        """
+        try:
+            await self._source.start()
+            logger.info("joined group %s as %s", self._group, self._owner)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._fetch_until_finished())
+                mirroring = tasks.create_task(self._mirror_for_ever())
+                await self._decide_until_finished(tasks)
+                mirroring.cancel()
+                self._room.set()
+                await self._source.stop()  # which ends an outstanding fetch; it is never cancelled
+        finally:
+            await self._source.stop()
+            await self._store.close()
+        assert self._finish is not None, "the loop ends with it"
+        return self._finish.problem
+
+    def stop(self) -> None:
+        """Accept nothing more, apply what was accepted, release the claims, leave the group."""
+        logger.info("stopping")
+        self.core.stop()
+        self._stopping.set()
+        self._changed.set()
+
+    # The loops.
+
+    async def _decide_until_finished(self, tasks: asyncio.TaskGroup) -> None:
+        while self._finish is None:
+            self._beat()
+            for work in self.core.decide():
+                tasks.create_task(self._do(work))
+            if self.core.wants_records:
+                self._room.set()
+            else:
+                self._room.clear()
+            await _wait(self._changed, TICK_SECONDS)
+            self._changed.clear()
+
+    async def _fetch_until_finished(self) -> None:
+        failures = 0
+        while self._finish is None:
+            await self._room.wait()
+            try:
+                await self._fetch()
+                failures = 0
+            except SourceStopped:
+                await asyncio.sleep(0.05)  # the end, or a new source is on its way
+            except SourceError as error:
+                logger.warning("a fetch failed, seeking back: %s", error)
+                self.counts["fetch_failed"] += 1
+                self._source.perform(await self._after_failed_fetch(error))
+                self._changed.set()
+                await _wait(self._stopping, backoff_seconds(failures, random.random()))  # noqa: S311 - jitter
+                failures += 1
+
+    async def _fetch(self) -> None:
+        source = self._source
+        records = await source.fetch()
+        if source is not self._source:
+            return
+        if records:
+            source.perform(self.core.fetched(records))
+            self._changed.set()
+            if not self.core.wants_records:
+                self._room.clear()
+        else:
+            generation = self.core.generation
+            positions = await source.positions(self.core.next_offsets)
+            if generation == self.core.generation:
+                self.core.drained(positions)
+                self._changed.set()
+
+    async def _after_failed_fetch(self, error: SourceError) -> list[SourceCommand]:
+        if isinstance(error, OutOfRangeError):
+            try:
+                return self.core.out_of_range(await self._source.logs(error.partitions))
+            except SourceError as other:
+                logger.warning("%s", other)
+        return self.core.fetch_failed()
+
+    async def _mirror_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(MIRROR_SECONDS)
+            if offsets := self.core.next_offsets:
+                await self._source.mirror(offsets)
+
+    # Kafka's callbacks.
+
+    def _on_assigned(self, partitions: list[TopicPartition]) -> list[SourceCommand]:
+        logger.info("assigned %s", ", ".join(map(str, partitions)) or "nothing")
+        self.counts["rebalances"] += 1
+        commands = self.core.assigned(partitions)
+        self._changed.set()
+        return commands
+
+    def _on_revoked(self) -> None:
+        self.core.revoked()
+        self._changed.set()
+
+    # Work.
+
+    async def _do(self, work: Work) -> None:
+        try:
+            await self._perform(work)
+        except FencedError as error:
+            logger.warning("fenced: %s", error)
+            self.counts["fenced"] += 1
+            self.core.fenced()
+        except (UnavailableError, MisconfiguredError, SourceError) as error:
+            level = logging.ERROR if isinstance(error, MisconfiguredError) else logging.WARNING
+            logger.log(level, "%s; trying again", error)
+            self.counts["database_failed"] += 1
+            self.core.database_failed()
+        finally:
+            self._changed.set()
+
+    async def _perform(self, work: Work) -> None:
+        match work:
+            case PrepareChunk(chunk):
+                self.core.prepared(chunk, await _prepare(chunk))
+            case ApplyChunk():
+                await self._apply(work)
+            case ClaimPartitions():
+                await self._claim(work)
+            case Resync(generation):
+                await self._store.reset()
+                claims = await self._store.read_claims(self._group)
+                self._source.perform(self.core.resynced(generation, claims))
+            case HaltPartition() | RecordIncident():
+                await self._record(work)
+            case BackOff(failures):
+                await _wait(self._stopping, backoff_seconds(failures, random.random()))  # noqa: S311 - jitter
+                self.core.waited()
+            case Rejoin(generation):
+                await self._rejoin(generation)
+            case Release(tokens):
+                await self._release(tokens)
+            case Finish():
+                self._finish = work
+            case _:
+                assert_never(work)
+
+    async def _apply(self, work: ApplyChunk) -> None:
+        prepared = work.work
+        batch = Batch(
+            self._group, dict(work.moves), prepared.states, prepared.catalogue, prepared.dead_letters, prepared.withheld
+        )
+        try:
+            applied = await self._store.apply(batch)
+        except RefusedError as error:
+            logger.warning("a chunk of %d records is refused: %s", len(work.chunk), error)
+            self.core.refused(work.chunk, Refusal(f"refused_{error.sqlstate or 'by_client'}", error.column, str(error)))
+            return
+        self.core.applied(work.chunk)
+        self._count(prepared, applied)
+
+    def _count(self, prepared: Prepared, applied: Applied) -> None:
+        self.counts["events"] += prepared.events
+        self.counts["rows_changed"] += applied.rows_changed
+        self.counts["withheld"] += len(prepared.withheld)
+        for reason, count in prepared.skipped.items():
+            self.counts[f"skipped_{reason}"] += count
+        for letter in prepared.dead_letters:
+            self.counts["dead_letters"] += 1
+            field = f" in {letter.field}" if letter.field else ""
+            logger.warning("dead letter %s@%d: %s%s", letter.partition, letter.offset, letter.reason, field)
+
+    async def _claim(self, work: ClaimPartitions) -> None:
+        logs = await self._source.logs(work.partitions)
+        token = uuid4()
+        starts = {partition: logs[partition][0] for partition in work.partitions}
+        claims = await self._store.claim(self._group, starts, token, self._owner)
+        self._source.perform(self.core.claimed(work.generation, token, claims, logs))
+        if work.generation == self.core.generation:
+            places = ", ".join(f"{partition}@{claim.next_offset}" for partition, claim in sorted(claims.items()))
+            logger.info("claimed %s", places)
+
+    async def _record(self, work: HaltPartition | RecordIncident) -> None:
+        incident = work.incident
+        if isinstance(work, HaltPartition):
+            logger.error("halting %s: %s: %s", incident.partition, incident.kind, incident.detail)
+            await self._store.halt(self._group, work.token, incident)
+        else:
+            logger.warning("incident on %s: %s: %s", incident.partition, incident.kind, incident.detail)
+            await self._store.record(self._group, incident)
+        self.core.recorded(work)
+
+    async def _rejoin(self, generation: int) -> None:
+        await _wait(self._stopping, FENCED_PATIENCE_SECONDS)
+        if generation == self.core.generation and not self._stopping.is_set():
+            logger.error("another consumer holds what Kafka says is ours; leaving the group and joining it again")
+            self.counts["rejoined"] += 1
+            await self._source.stop()
+            self.core.revoked()
+            self._source = self._make_source(self._on_assigned, self._on_revoked)
+            await self._source.start()
+        self.core.rejoined()
+
+    async def _release(self, tokens: tuple[UUID, ...]) -> None:
+        for token in tokens:
+            await self._store.release(self._group, token)
+        self.core.released()
+
+
+async def _prepare(chunk: Chunk) -> Prepared:
+    """Prepare a chunk in slices, so that a statement under way is sent and answered meanwhile."""
+    slices = prepare(chunk)
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            prepared: Prepared = end.value
+            return prepared
+        await asyncio.sleep(0)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, or for some time."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,206 @@
+"""Kafka as the consumer uses it: bytes only, callbacks that only note, and a fetch that is never cancelled.
+
+What aiokafka really does decides the shape: records can arrive before `on_partitions_assigned` returns and its
+exceptions are swallowed, so that the callback is synchronous and pauses first; cancelling `getmany` disables a guard
+for ever, so that a fetch ends by itself or by `stop`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import assert_never
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
+
+from consumer.record import Record
+from consumer.work import Pause, Resume, Seek, SourceCommand
+from events.position import TopicPartition
+
+logger = logging.getLogger(__name__)
+
+FETCH_TIMEOUT_MS = 300  # a fetch without records ends after this time, so that positions and halts are looked at
+FETCH_RECORDS_MAX = 2_000  # records in a chunk: one transaction stays well under a second
+PARTITION_FETCH_BYTES_MAX = 1_048_576  # held per partition by the client, before decompression
+FETCH_BYTES_MAX = 16 * 1_048_576
+STOP_TIMEOUT_SECONDS = 8.0  # the client can hang while it leaves the group; it is left behind then
+REBALANCE_TIMEOUT_MS = 30_000  # aiokafka's own default is the session timeout, too short for a batch under way
+
+
+class SourceError(Exception):
+    """A fetch failed; what it had already taken from healthy partitions is lost to the caller until it seeks back."""
+
+
+class OutOfRangeError(SourceError):
+    """The logs of some partitions do not hold their positions.
+
+    Attributes:
+        partitions: which.
+    """
+
+    def __init__(self, partitions: Iterable[TopicPartition]) -> None:
+        self.partitions = tuple(sorted(partitions))
+        super().__init__("out of range: " + ", ".join(map(str, self.partitions)))
+
+
+class SourceStopped(Exception):  # noqa: N818 - it is an end, not an error
+    """The source was stopped while it fetched."""
+
+
+class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships no type information
+    """The records of some topics, as a member of a consumer group.
+
+    Args:
+        bootstrap_servers: host:port of brokers, comma-separated.
+        topics: topics to read.
+        group: consumer group.
+        session_timeout_ms: how long the group waits for a silent member.
+        assigned: called in the client's callback with what Kafka assigned; its commands are performed at once.
+        revoked: called in the client's callback when Kafka takes everything back.
+    """
+
+    def __init__(
+        self,
+        *,
+        bootstrap_servers: str,
+        topics: tuple[str, ...],
+        group: str,
+        session_timeout_ms: int,
+        assigned: Callable[[list[TopicPartition]], list[SourceCommand]],
+        revoked: Callable[[], None],
+    ) -> None:
+        self._topics = topics
+        self._assigned = assigned
+        self._revoked = revoked
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap_servers,
+            group_id=group,
+            client_id="workflow-executions",
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            session_timeout_ms=session_timeout_ms,
+            heartbeat_interval_ms=session_timeout_ms // 5,
+            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
+            max_poll_interval_ms=86_400_000,  # the watchdog ends a stuck loop; this guard disables itself
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES_MAX,
+            fetch_max_bytes=FETCH_BYTES_MAX,
+            metadata_max_age_ms=30_000,
+            request_timeout_ms=20_000,
+        )
+
+    async def start(self) -> None:
+        """Connect and join the group.
+
+        Raises:
+            SourceError: no broker answers.
+        """
+        self._consumer.subscribe(list(self._topics), listener=self)
+        try:
+            await self._consumer.start()
+        except (KafkaError, OSError) as error:
+            await self.stop()
+            msg = f"Kafka does not answer: {error}"
+            raise SourceError(msg) from error
+
+    async def stop(self) -> None:
+        """Leave the group; an outstanding fetch ends with `SourceStopped`. Never raises, never hangs."""
+        try:
+            await asyncio.wait_for(self._consumer.stop(), STOP_TIMEOUT_SECONDS)
+        except (TimeoutError, KafkaError, OSError) as error:
+            logger.warning("the Kafka client did not stop cleanly: %s", error or "timed out")
+
+    async def fetch(self) -> dict[TopicPartition, list[Record]]:
+        """Return the next records of the partitions that are not paused; none after a short while without any.
+
+        Raises:
+            OutOfRangeError: a position lies outside of its log.
+            SourceError: the client failed otherwise.
+            SourceStopped: the source was stopped.
+        """
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS, max_records=FETCH_RECORDS_MAX)
+        except ConsumerStoppedError:
+            raise SourceStopped from None
+        except OffsetOutOfRangeError as error:
+            raise OutOfRangeError(_ours(tp) for tp in error.args[0]) from error
+        except Exception as error:
+            msg = f"{type(error).__name__}: {error}"
+            raise SourceError(msg) from error
+        return {
+            _ours(tp): [Record(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
+            for tp, records in fetched.items()
+        }
+
+    def perform(self, commands: Iterable[SourceCommand]) -> None:
+        """Do what the core asks for; a partition that Kafka took back meanwhile is passed over."""
+        for command in commands:
+            try:
+                self._perform(command)
+            except IllegalStateError:
+                logger.debug("not assigned any more: %s", command)
+
+    def _perform(self, command: SourceCommand) -> None:
+        match command:
+            case Pause(partitions):
+                self._consumer.pause(*map(_theirs, partitions))
+            case Resume(partitions):
+                self._consumer.resume(*map(_theirs, partitions))
+            case Seek(partition, offset):
+                self._consumer.seek(_theirs(partition), offset)
+            case _:
+                assert_never(command)
+
+    async def logs(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """Return start and end of partitions' logs.
+
+        Raises:
+            SourceError: no broker answers.
+        """
+        wanted = [_theirs(partition) for partition in partitions]
+        try:
+            starts = await self._consumer.beginning_offsets(wanted)
+            ends = await self._consumer.end_offsets(wanted)
+        except (KafkaError, OSError) as error:
+            msg = f"the logs' starts and ends cannot be read: {error}"
+            raise SourceError(msg) from error
+        return {_ours(tp): (starts[tp], ends[tp]) for tp in wanted}
+
+    async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offsets from which the client would fetch; valid only while no fetch is under way."""
+        positions = {}
+        for partition in partitions:
+            try:
+                positions[partition] = await self._consumer.position(_theirs(partition))
+            except (IllegalStateError, KafkaError):
+                continue
+        return positions
+
+    async def mirror(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Tell Kafka how far the table is, for lag tools only; nothing of ours ever reads it back."""
+        try:
+            await self._consumer.commit({_theirs(partition): offset for partition, offset in offsets.items()})
+        except (KafkaError, IllegalStateError, OSError) as error:
+            logger.debug("offsets were not mirrored: %s", error)
+
+    # aiokafka awaits these if they are coroutines; they are not, on purpose: nothing in them may wait.
+
+    def on_partitions_revoked(self, revoked: Iterable[KafkaPartition]) -> None:
+        """Note that Kafka takes back what it gave."""
+        del revoked  # every rebalance takes back everything
+        self._revoked()
+
+    def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
+        """Note what Kafka gives, and pause it before a record can arrive."""
+        self.perform(self._assigned([_ours(tp) for tp in assigned]))
+
+
+def _ours(partition: KafkaPartition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.partition)
+
+
+def _theirs(partition: TopicPartition) -> KafkaPartition:
+    return KafkaPartition(partition.topic, partition.partition)

@@ -1,0 +1,118 @@
+"""What the core asks the shell to do: commands for the source, and work that takes time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from consumer.chunk import Chunk, Prepared
+from events.position import TopicPartition
+from store.batch import Incident, Move
+
+
+# What the source is to do, at once and without waiting.
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stop fetching partitions."""
+
+    partitions: tuple[TopicPartition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seek:
+    """Fetch a partition from an offset on."""
+
+    partition: TopicPartition
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Fetch partitions again."""
+
+    partitions: tuple[TopicPartition, ...]
+
+
+SourceCommand = Pause | Seek | Resume
+
+
+# Work that takes time; the shell reports its end by the method that each names.
+@dataclass(frozen=True, slots=True)
+class ClaimPartitions:
+    """Claim partitions under a fresh random token → `claimed` or `database_failed`."""
+
+    generation: int
+    partitions: tuple[TopicPartition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """Read the claims on a new connection → `resynced` or `database_failed`."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareChunk:
+    """Decode and fold a chunk → `prepared`."""
+
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyChunk:
+    """Apply a prepared chunk in one transaction → `applied`, `refused`, `fenced` or `database_failed`."""
+
+    chunk: Chunk
+    work: Prepared
+    moves: Mapping[TopicPartition, Move]
+
+
+@dataclass(frozen=True, slots=True)
+class HaltPartition:
+    """Halt a partition in the table → `recorded`, `fenced` or `database_failed`."""
+
+    token: UUID
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True)
+class RecordIncident:
+    """Record an incident that stops nothing → `recorded` or `database_failed`."""
+
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True)
+class BackOff:
+    """Wait before the next try, longer after more failures in a row → `waited`."""
+
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejoin:
+    """Leave the group and join it again, if another consumer still holds what Kafka says is ours → `rejoined`."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give up the claims → `released` or `database_failed`."""
+
+    tokens: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Leave the group and end; `problem` says why if not because it was asked to."""
+
+    problem: str = ""
+
+
+DatabaseWork = (
+    ClaimPartitions | Resync | ApplyChunk | HaltPartition | RecordIncident | BackOff | Rejoin | Release | Finish
+)
+Work = DatabaseWork | PrepareChunk
