@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0  # the loop looks around at least this often, which is also the watchdog's beat
 MIRROR_SECONDS = 5.0  # how often Kafka is told how far the table is
+CATCH_UP_POLL_SECONDS = 0.05
 FENCED_PATIENCE_SECONDS = 3.0  # a rebalance under way explains a fence; after this time it does not
 
 Assigned = Callable[[list[TopicPartition]], list[SourceCommand]]
@@ -52,6 +53,7 @@ class Service:
         make_source: makes a source from the callbacks for assigned and revoked partitions; called again to rejoin.
         consumer_group: the group whose positions are kept.
         owner: who we are, for people who look at the positions.
+        until_caught_up: stop once everything is applied that is in the assigned logs at the first look.
         beat: called whenever the loop turns.
     """
 
@@ -62,6 +64,7 @@ class Service:
         *,
         consumer_group: str,
         owner: str,
+        until_caught_up: bool = False,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.core = Core()
@@ -70,6 +73,7 @@ class Service:
         self._make_source = make_source
         self._group = consumer_group
         self._owner = owner
+        self._until_caught_up = until_caught_up
         self._beat = beat
         self._source = make_source(self._on_assigned, self._on_revoked)
         self._changed = asyncio.Event()  # something happened that may give the core work
@@ -88,9 +92,12 @@ class Service:
             logger.info("joined group %s as %s", self._group, self._owner)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._fetch_until_finished())
-                mirroring = tasks.create_task(self._mirror_for_ever())
+                background = [tasks.create_task(self._mirror_for_ever())]
+                if self._until_caught_up:
+                    background.append(tasks.create_task(self._stop_when_caught_up()))
                 await self._decide_until_finished(tasks)
-                mirroring.cancel()
+                for task in background:
+                    task.cancel()
                 self._room.set()
                 await self._source.stop()  # which ends an outstanding fetch; it is never cancelled
         finally:
@@ -167,6 +174,15 @@ class Service:
             await asyncio.sleep(MIRROR_SECONDS)
             if offsets := self.core.next_offsets:
                 await self._source.mirror(offsets)
+
+    async def _stop_when_caught_up(self) -> None:
+        while not (self.core.next_offsets and self.core.ready):
+            await _wait(self._stopping, CATCH_UP_POLL_SECONDS)
+        ends = {partition: end for partition, (_, end) in (await self._source.logs(self.core.next_offsets)).items()}
+        while any(offset < ends.get(partition, 0) for partition, offset in self.core.next_offsets.items()):
+            await _wait(self._stopping, CATCH_UP_POLL_SECONDS)
+        logger.info("caught up")
+        self.stop()
 
     # Kafka's callbacks.
 

@@ -30,6 +30,9 @@ class Settings(BaseSettings):
         ("workflow-executions",), description="topics to consume, comma-separated"
     )
     consumer_group: str = Field("workflow-executions", min_length=1, description="Kafka consumer group")
+    kafka_session_timeout_ms: int = Field(
+        15_000, ge=1_000, description="milliseconds after which the group gives a silent consumer's partitions away"
+    )
     data_dir: Path = Field(Path(".wex"), description="folder of the local stack's data")
     temporal_address: str = Field("localhost:7233", description="host:port of the Temporal frontend")
     temporal_namespace: str = Field("default", description="Temporal namespace to read")

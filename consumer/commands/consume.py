@@ -1,0 +1,133 @@
+"""`wex consume`: the service."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from consumer.commands import options
+from consumer.errors import ExitCode, WexError
+
+if TYPE_CHECKING:
+    from consumer.service import Service
+    from consumer.settings import Settings
+
+
+@click.command("consume")
+@options.kafka
+@options.database_url
+@click.option("--topics", metavar="NAME,…", help="Topics to consume.  [env: WEX_TOPICS]")
+@click.option("--consumer-group", metavar="NAME", help="Kafka consumer group.  [env: WEX_CONSUMER_GROUP]")
+@options.data_dir
+@click.option("--migrate", is_flag=True, help="Bring the schema up to date first.")
+@click.option("--until-caught-up", is_flag=True, help="End once everything that is in the log now is applied.")
+@click.option("--log-json", is_flag=True, help="Log as JSON lines.")
+@click.option("--verbose", is_flag=True, help="Log more.")
+def command(
+    *,
+    kafka_bootstrap_servers: str | None,
+    database_url: str | None,
+    topics: str | None,
+    consumer_group: str | None,
+    data_dir: Path | None,
+    migrate: bool,
+    until_caught_up: bool,
+    log_json: bool,
+    verbose: bool,
+) -> None:
+    """Apply events from Kafka to PostgreSQL until stopped.
+
+    SIGTERM or Ctrl-C applies what was accepted, releases the partitions and ends; a second one ends at once. Topics
+    that are missing are made. Exit codes: 0 stopped, 5 a server does not answer at the start, 7 the loop was stuck,
+    8 the table belongs to another version.
+    """
+    from consumer import logs
+
+    logs.configure(as_json=log_json, verbose=verbose)
+    settings = options.load_settings(
+        kafka_bootstrap_servers=kafka_bootstrap_servers,
+        database_url=database_url,
+        topics=topics,
+        consumer_group=consumer_group,
+        data_dir=data_dir,
+    )
+    with options.errors_for_people():
+        problem = _run(settings, migrate_first=migrate, until_caught_up=until_caught_up)
+    if problem:
+        raise WexError(problem, "Run the version of the table, or replay.", ExitCode.REFUSED)
+
+
+def _run(settings: Settings, *, migrate_first: bool, until_caught_up: bool) -> str:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_consume(settings, migrate_first=migrate_first, until_caught_up=until_caught_up))
+
+
+async def _consume(settings: Settings, *, migrate_first: bool, until_caught_up: bool) -> str:
+    from consumer.source import SourceError
+    from consumer.watchdog import Watchdog
+    from events.publisher import TopicError, ensure_topics
+    from store.migrate import migrate, pending
+
+    url = settings.database_url.get_secret_value()
+    if migrate_first:
+        await migrate(url)
+    elif missing := await pending(url):
+        message = f"the database lacks migration {missing[0].version}_{missing[0].name}"
+        raise WexError(message, "Run `wex migrate` first, or `wex consume --migrate`.", ExitCode.REFUSED)
+    try:
+        await ensure_topics(settings.kafka_bootstrap_servers, settings.topics)
+        with Watchdog() as watchdog:
+            service = make_service(settings, until_caught_up=until_caught_up, beat=watchdog.beat)
+            _stop_on_signals(service)
+            return await service.run()
+    except (SourceError, TopicError) as error:
+        remedy = "Is Kafka running? `wex up` starts one; --kafka-bootstrap-servers names another."
+        raise WexError(str(error), remedy, ExitCode.UNREACHABLE) from error
+
+
+def make_service(
+    settings: Settings, *, until_caught_up: bool = False, beat: Callable[[], None] = lambda: None
+) -> Service:
+    """Return the service that these settings describe."""
+    from consumer.service import Service
+    from consumer.source import Source
+    from store.postgres import PostgresStore
+
+    return Service(
+        PostgresStore(settings.database_url.get_secret_value()),
+        lambda assigned, revoked: Source(
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            topics=settings.topics,
+            group=settings.consumer_group,
+            session_timeout_ms=settings.kafka_session_timeout_ms,
+            assigned=assigned,
+            revoked=revoked,
+        ),
+        consumer_group=settings.consumer_group,
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        until_caught_up=until_caught_up,
+        beat=beat,
+    )
+
+
+def _stop_on_signals(service: Service) -> None:
+    """The first signal drains; the second leaves the rest to whoever claims next."""
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+            signal.signal(number, lambda number, _: os._exit(128 + number))
+        service.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)

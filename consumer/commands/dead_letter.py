@@ -1,0 +1,109 @@
+"""`wex dead-letter`: the records that were set aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from consumer.commands import options, output
+from consumer.errors import ExitCode, WexError
+
+if TYPE_CHECKING:
+    from store.dead_letters import DeadLetterSummary, KeptDeadLetter
+
+
+@click.group("dead-letter")
+def command() -> None:
+    """List and show the records that were set aside, byte for byte, with the reason."""
+
+
+@command.command("list")
+@click.option("--reason", help="Only those with this reason.")
+@click.option("--topic", help="Only those of this topic.")
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
+@options.database_url
+@options.data_dir
+@options.as_json
+def list_command(
+    *,
+    reason: str | None,
+    topic: str | None,
+    limit: int,
+    database_url: str | None,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """List dead letters, the newest first."""
+    settings = options.load_settings(database_url=database_url, data_dir=data_dir)
+    found = options.run(_list(settings.database_url.get_secret_value(), reason, topic, limit))
+    if as_json:
+        output.print_json(output.items(found))
+    elif found:
+        _print_list(found)
+    else:
+        filtered = reason is not None or topic is not None
+        click.echo("no dead letter matches" if filtered else "there are no dead letters")
+
+
+@command.command("show")
+@click.argument("id", type=int)
+@options.database_url
+@options.data_dir
+@options.as_json
+def show_command(*, id: int, database_url: str | None, data_dir: Path | None, as_json: bool) -> None:  # noqa: A002 - the argument's name
+    """Show one dead letter with its bytes (in JSON as base64)."""
+    settings = options.load_settings(database_url=database_url, data_dir=data_dir)
+    found = options.run(_get(settings.database_url.get_secret_value(), id))
+    if found is None:
+        raise WexError(f"no dead letter {id}", "`wex dead-letter list` names them.", ExitCode.NOT_FOUND)
+    if as_json:
+        output.print_json(found)
+    else:
+        _print_one(found)
+
+
+async def _list(url: str, reason: str | None, topic: str | None, limit: int) -> list[DeadLetterSummary]:
+    from store.dead_letters import DeadLetterReader
+
+    async with DeadLetterReader(url) as reader:
+        return await reader.list(reason=reason, topic=topic, limit=limit)
+
+
+async def _get(url: str, id_: int) -> KeptDeadLetter | None:
+    from store.dead_letters import DeadLetterReader
+
+    async with DeadLetterReader(url) as reader:
+        return await reader.get(id_)
+
+
+def _print_list(letters: list[DeadLetterSummary]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("ID", "REASON", "FIELD", "RECORD", "BYTES", "SEEN"):
+        table.add_column(title, no_wrap=True)
+    for letter in letters:
+        record = f"{letter.topic}/{letter.partition}@{letter.offset}"
+        size = "-" if letter.value_bytes is None else str(letter.value_bytes)
+        seen = output.relative(letter.first_seen_at)
+        table.add_row(str(letter.id), escape(letter.reason), escape(letter.field or "-"), escape(record), size, seen)
+    output.console().print(table)
+
+
+def _print_one(letter: KeptDeadLetter) -> None:
+    shown: list[tuple[str, object]] = [
+        ("id", letter.id),
+        ("reason", letter.reason),
+        ("field", letter.field or None),
+        ("detail", letter.detail or None),
+        ("record", f"{letter.topic}/{letter.partition}@{letter.offset}"),
+        ("group", letter.consumer_group),
+        ("first seen", letter.first_seen_at),
+        ("key", None if letter.key is None else repr(letter.key)),
+        ("headers", ", ".join(f"{name}={value!r}" for name, value in letter.headers) or None),
+        ("value", None if letter.value is None else repr(letter.value)),
+    ]
+    output.print_card(shown)

@@ -1,0 +1,68 @@
+"""What the commands share: their options, the settings behind them, and how errors of the libraries reach a person."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from consumer.errors import ExitCode, WexError
+
+if TYPE_CHECKING:
+    from consumer.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Result = TypeVar("Result")
+
+database_url = click.option("--database-url", metavar="URL", help="PostgreSQL.  [env: WEX_DATABASE_URL]")
+kafka = click.option(
+    "--kafka-bootstrap-servers", metavar="HOST:PORT,…", help="Kafka.  [env: WEX_KAFKA_BOOTSTRAP_SERVERS]"
+)
+data_dir = click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Folder of the local stack.  [env: WEX_DATA_DIR]"
+)
+namespace = click.option("--namespace", default="default", show_default=True, help="Namespace of the executions.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def load_settings(**flags: object) -> Settings:
+    """Return the settings with these flags over them; a flag that was not given leaves the word to the environment."""
+    from consumer.settings import load
+
+    return load(**flags)
+
+
+def run(main: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine to its end, with the store's and the publisher's errors in words for people."""
+    with errors_for_people():
+        return asyncio.run(main)
+
+
+@contextmanager
+def errors_for_people() -> Iterator[None]:
+    """Turn the errors of the layers below into errors with a remedy and an exit code."""
+    from store.errors import ExecutionQueryError, MigrationError, MisconfiguredError, StoreError, UnavailableError
+
+    try:
+        yield
+    except UnavailableError as error:
+        remedy = "Is the database running? `wex up` starts one; --database-url or WEX_DATABASE_URL names another."
+        raise WexError(str(error), remedy, ExitCode.UNREACHABLE) from error
+    except MisconfiguredError as error:
+        remedy = "If a table or a schema is missing, run `wex migrate`; otherwise check the address and the rights."
+        raise WexError(str(error), remedy) from error
+    except MigrationError as error:
+        raise WexError(str(error), exit_code=ExitCode.REFUSED) from error
+    except ExecutionQueryError as error:
+        cause = error.__cause__
+        if isinstance(cause, ValueError):
+            raise WexError(str(error), exit_code=ExitCode.USAGE) from error
+        unreachable = isinstance(cause, UnavailableError)
+        remedy = "" if unreachable else "If a table is missing, run `wex migrate`."
+        raise WexError(str(error), remedy, ExitCode.UNREACHABLE if unreachable else ExitCode.ERROR) from error
+    except StoreError as error:
+        raise WexError(str(error)) from error

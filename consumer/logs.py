@@ -1,0 +1,33 @@
+"""Logs on standard error: a line for people on a terminal, JSON for machines. No payloads, no secrets."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+import orjson
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(entry).decode()
+
+
+def configure(*, as_json: bool, verbose: bool) -> None:
+    """Send our log to standard error; the clients' own logs only from warnings on, for at DEBUG they show secrets."""
+    handler = logging.StreamHandler(sys.stderr)
+    human = logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", datefmt="%H:%M:%S")
+    handler.setFormatter(_JsonFormatter() if as_json else human)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    for name in ("consumer", "store", "events"):
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
