@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
@@ -43,7 +44,7 @@ def console() -> Console:
     """Return a console on standard output: colours only on a terminal, NO_COLOR is obeyed."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not click.get_text_stream("stdout").isatty())
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def relative(time: datetime | None, now: datetime | None = None) -> str:
@@ -51,10 +52,11 @@ def relative(time: datetime | None, now: datetime | None = None) -> str:
     if time is None:
         return "-"
     seconds = ((now or datetime.now(UTC)) - time).total_seconds()
-    count, unit = next(((abs(seconds) // size, unit) for unit, size in _UNITS if abs(seconds) >= size), (0, "second"))
-    if count == 0:
+    unit, size = next((pair for pair in _UNITS if abs(seconds) >= pair[1]), ("", 0))
+    if not size:
         return "just now"
-    words = f"{count:.0f} {unit}{'' if count == 1 else 's'}"
+    count = int(abs(seconds) // size)
+    words = f"{count} {unit}{'' if count == 1 else 's'}"
     return f"{words} ago" if seconds > 0 else f"in {words}"
 
 
