@@ -58,6 +58,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         topics: topics to read.
         group: consumer group.
         session_timeout_ms: how long the group waits for a silent member.
+        records_max: how many records one fetch returns at most.
         assigned: called in the client's callback with what Kafka assigned; its commands are performed at once.
         revoked: called in the client's callback when Kafka takes everything back.
     """
@@ -69,10 +70,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         topics: tuple[str, ...],
         group: str,
         session_timeout_ms: int,
+        records_max: int = FETCH_RECORDS_MAX,
         assigned: Callable[[list[TopicPartition]], list[SourceCommand]],
         revoked: Callable[[], None],
     ) -> None:
         self._topics = topics
+        self._records_max = records_max
         self._assigned = assigned
         self._revoked = revoked
         self._consumer = AIOKafkaConsumer(
@@ -122,7 +125,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             SourceStopped: the source was stopped.
         """
         try:
-            fetched = await self._consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS, max_records=FETCH_RECORDS_MAX)
+            fetched = await self._consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS, max_records=self._records_max)
         except ConsumerStoppedError:
             raise SourceStopped from None
         except OffsetOutOfRangeError as error:

@@ -57,11 +57,14 @@ class PostgresStore:
     async def apply(self, batch: Batch) -> Applied:
         """Move the positions and write their effects in one transaction."""
         async with self._use() as connection, connection.transaction():
-            await _guard(connection, batch)
-            await _merge_catalogue(connection, batch.catalogue)
-            changed = await _merge_states(connection, batch)
-            await _keep_dead_letters(connection, batch)
-            await _keep_withheld(connection, batch)
+            return await self._write(connection, batch)
+
+    async def _write(self, connection: Connection, batch: Batch) -> Applied:
+        await _guard(connection, batch)
+        await _merge_catalogue(connection, batch.catalogue)
+        changed = await _merge_states(connection, batch)
+        await _keep_dead_letters(connection, batch)
+        await _keep_withheld(connection, batch)
         return Applied(len(batch.states), changed)
 
     async def halt(self, consumer_group: str, token: UUID, incident: Incident) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from functools import partial
 from itertools import chain
 from uuid import uuid4
@@ -16,6 +17,7 @@ from consumer.source import SourceError
 from events import Event, RunRef, fold, row
 from events.publisher import ExecutionPublisher, ensure_topics
 from store import ExecutionReader, PostgresStore
+from events.position import TopicPartition
 from tests.consuming import applied, consume_all, consuming, encoded, fetch, make_service, produce, rows, until
 from tests.lives import LIVES, event, life
 from tests.stack import Servers
@@ -161,7 +163,7 @@ async def test_two_consumers_share_the_partitions_and_one_takes_over(
     assert first.counts["events"] + second.counts["events"] == len(events)
 
 
-async def _both_own(first: dict[object, int], second: dict[object, int]) -> bool:
+async def _both_own(first: Mapping[TopicPartition, int], second: Mapping[TopicPartition, int]) -> bool:
     return bool(first) and bool(second)
 
 
