@@ -64,6 +64,7 @@ class Core:
     _incidents: deque[HaltPartition | RecordIncident] = field(default_factory=deque)
     _database_busy: bool = False
     _doubt: bool = False
+    _auditing: bool = False
     _fenced: bool = False
     _failures: int = 0
     _back_off: bool = False
@@ -185,7 +186,7 @@ class Core:
     def resynced(self, generation: int, claims: Mapping[TopicPartition, Claim]) -> list[SourceCommand]:
         """Believe the rows: seek to where they stand, and let go of what another consumer holds."""
         self._succeeded()
-        self._doubt = False
+        self._doubt = self._auditing = False
         if generation != self.generation:
             return []
         self._queue.drop()
@@ -194,8 +195,9 @@ class Core:
         for name, partition in self._claimed(self._partitions):
             claim = claims.get(name)
             if claim is not None and claim.token == partition.token:
+                if claim.next_offset != partition.read_offset:
+                    commands.append(Seek(name, claim.next_offset))
                 partition.move_to(claim.next_offset)
-                commands.append(Seek(name, claim.next_offset))
             else:
                 partition.phase = Phase.ASSIGNED
                 self._fenced = True
@@ -229,13 +231,20 @@ class Core:
         """Doubt everything after a guard that did not hold."""
         self._database_busy = False
         self._doubt = True
+        self._auditing = False
 
     def database_failed(self) -> None:
         """Doubt everything after a failure whose outcome is unknown, and wait before the next try."""
         self._database_busy = False
         self._doubt = True
+        self._auditing = False
         self._back_off = True
         self._failures += 1
+
+    def audit(self) -> None:
+        """Read the claims though nothing happened: a database that fell back to a lagging copy tells nobody."""
+        if not self._database_busy and not len(self._queue) and not self._doubt:
+            self._doubt = self._auditing = True
 
     def waited(self) -> None:
         """Try again after a pause."""
@@ -275,7 +284,7 @@ class Core:
         if self._back_off:
             return BackOff(self._failures)
         if self._doubt:
-            return Resync(self.generation)
+            return Resync(self.generation, reconnect=not self._auditing)
         return self._leave() if self._stopping and not len(self._queue) else self._go_on()
 
     def _go_on(self) -> DatabaseWork | None:

@@ -36,7 +36,7 @@ from store.errors import FencedError, MisconfiguredError, RefusedError, Unavaila
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0  # the loop looks around at least this often, which is also the watchdog's beat
-MIRROR_SECONDS = 5.0  # how often Kafka is told how far the table is
+HOUSEKEEPING_SECONDS = 5.0  # how often an idle consumer looks at its claims, and Kafka is told how far the table is
 CATCH_UP_POLL_SECONDS = 0.05
 FENCED_PATIENCE_SECONDS = 3.0  # a rebalance under way explains a fence; after this time it does not
 
@@ -92,7 +92,7 @@ class Service:
             logger.info("joined group %s as %s", self._group, self._owner)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._fetch_until_finished())
-                background = [tasks.create_task(self._mirror_for_ever())]
+                background = [tasks.create_task(self._keep_house_for_ever())]
                 if self._until_caught_up:
                     background.append(tasks.create_task(self._stop_when_caught_up()))
                 await self._decide_until_finished(tasks)
@@ -169,9 +169,11 @@ class Service:
                 logger.warning("%s", other)
         return self.core.fetch_failed()
 
-    async def _mirror_for_ever(self) -> None:
+    async def _keep_house_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(MIRROR_SECONDS)
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            self.core.audit()
+            self._changed.set()
             if offsets := self.core.next_offsets:
                 await self._source.mirror(offsets)
 
@@ -214,7 +216,7 @@ class Service:
         finally:
             self._changed.set()
 
-    async def _perform(self, work: Work) -> None:
+    async def _perform(self, work: Work) -> None:  # noqa: C901 - one case per kind of work, and nothing else
         match work:
             case PrepareChunk(chunk):
                 self.core.prepared(chunk, await _prepare(chunk))
@@ -222,8 +224,9 @@ class Service:
                 await self._apply(work)
             case ClaimPartitions():
                 await self._claim(work)
-            case Resync(generation):
-                await self._store.reset()
+            case Resync(generation, reconnect):
+                if reconnect:
+                    await self._store.reset()
                 claims = await self._store.read_claims(self._group)
                 self._source.perform(self.core.resynced(generation, claims))
             case HaltPartition() | RecordIncident():

@@ -48,9 +48,10 @@ class ClaimPartitions:
 
 @dataclass(frozen=True, slots=True)
 class Resync:
-    """Read the claims on a new connection → `resynced` or `database_failed`."""
+    """Read the claims, on a new connection after a failure → `resynced` or `database_failed`."""
 
     generation: int
+    reconnect: bool = True
 
 
 @dataclass(frozen=True, slots=True)

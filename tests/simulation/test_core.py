@@ -1,0 +1,344 @@
+"""The consumer's core under every order of events that a seed can make."""
+
+from __future__ import annotations
+
+from collections import Counter
+from uuid import UUID
+
+import pytest
+
+from consumer.chunk import Chunk, Prepared, Refusal
+from consumer.core import Core
+from consumer.partition import Partition
+from consumer.record import Record
+from consumer.work import (
+    ApplyChunk,
+    BackOff,
+    ClaimPartitions,
+    Finish,
+    HaltPartition,
+    Pause,
+    PrepareChunk,
+    RecordIncident,
+    Rejoin,
+    Release,
+    Resume,
+    Resync,
+    Seek,
+)
+from events.fold import FOLD_VERSION
+from events.position import TopicPartition
+from store.batch import Anchor, Claim
+from tests.simulation.world import World
+
+T0, T1 = TopicPartition("t", 0), TopicPartition("t", 1)
+TOKEN, OTHER = UUID(int=1), UUID(int=2)
+SEEDS_PER_TEST = 100
+
+
+@pytest.mark.parametrize("block", range(20))
+async def test_every_record_is_applied_once_and_in_order(block: int) -> None:
+    """Rebalances, lost answers, failed fetches, thefts and failovers leave each record applied once, in order."""
+    for seed in range(block * SEEDS_PER_TEST, (block + 1) * SEEDS_PER_TEST):
+        world = World(seed)
+        await world.run(steps=150)
+        wanted = Counter((partition, record.offset) for partition, log in world.log.items() for record in log)
+        story = f"seed {seed}\n" + "\n".join(world.trace[-60:])
+        assert world.store.ledger == wanted, story
+        for partition in world.log:
+            offsets = [offset for name, offset in world.store.order if name == partition]
+            assert offsets == sorted(offsets), story
+
+
+def records(*offsets: int) -> list[Record]:
+    """Records at these offsets."""
+    return [Record(offset, 0, None, b"v%d" % offset) for offset in offsets]
+
+
+def claim(next_offset: int = 0, **fields: object) -> Claim:
+    """A claim under our token."""
+    given = {"token": TOKEN, "halted": False, "created": False, "fold_version": FOLD_VERSION} | fields
+    return Claim(next_offset=next_offset, **given)  # type: ignore[arg-type] # the fields of a claim
+
+
+def owning(next_offset: int = 0, log: tuple[int, int] = (0, 100), **fields: object) -> Core:
+    """A core that has claimed one partition."""
+    core = Core()
+    core.assigned([T0])
+    assert core.decide() == [ClaimPartitions(1, (T0,))]
+    core.claimed(1, TOKEN, {T0: claim(next_offset, **fields)}, {T0: log})
+    return core
+
+
+def has_room(core: Core) -> bool:
+    """Whether another chunk is wanted."""
+    return core.wants_records
+
+
+def prepared_chunk(core: Core) -> Chunk:
+    """The chunk that the core wants to have prepared, prepared."""
+    [work] = core.decide()
+    assert isinstance(work, PrepareChunk)
+    core.prepared(work.chunk, Prepared())
+    return work.chunk
+
+
+def test_an_assigned_partition_is_paused_before_a_record_can_arrive() -> None:
+    """What Kafka assigns is paused and given a position at once, and records of it are dropped until it is claimed."""
+    core = Core()
+    assert core.assigned([T1, T0]) == [Pause((T0, T1)), Seek(T0, 0), Seek(T1, 0)]
+    core.fetched({T0: records(0, 1)})
+    assert core.decide() == [ClaimPartitions(1, (T0, T1))]
+
+
+def test_a_claim_is_read_from_where_the_table_stands() -> None:
+    """A claimed partition is fetched from its position in the table."""
+    core = Core()
+    core.assigned([T0])
+    core.decide()
+    assert core.claimed(1, TOKEN, {T0: claim(7)}, {T0: (0, 9)}) == [Seek(T0, 7), Resume((T0,))]
+    assert core.next_offsets == {T0: 7}
+    assert core.ready
+
+
+def test_a_claim_of_an_older_assignment_is_forgotten() -> None:
+    """A claim that ends after a rebalance does not give the partition of the new assignment."""
+    core = Core()
+    core.assigned([T0])
+    core.decide()
+    core.assigned([T0])
+    assert core.claimed(1, TOKEN, {T0: claim()}, {T0: (0, 0)}) == []
+    assert core.decide() == [ClaimPartitions(2, (T0,))]
+
+
+def test_the_next_chunk_is_prepared_while_one_is_applied() -> None:
+    """Preparing and applying overlap, and a third chunk is not wanted meanwhile."""
+    core = owning()
+    core.fetched({T0: records(0, 1)})
+    first = prepared_chunk(core)
+    [apply] = core.decide()
+    assert isinstance(apply, ApplyChunk)
+    assert has_room(core)
+    core.fetched({T0: records(2)})
+    second = prepared_chunk(core)
+    assert not has_room(core)
+    assert core.decide() == []
+    core.applied(first)
+    [apply] = core.decide()
+    assert isinstance(apply, ApplyChunk)
+    assert apply.chunk is second
+    assert apply.moves[T0][1:3] == (2, 3)
+
+
+def test_a_hole_is_asked_for_once_more_and_then_believed() -> None:
+    """Missing offsets make the partition be read again from the expected one; the same hole twice is in the log."""
+    core = owning()
+    assert core.fetched({T0: records(0, 1, 4)}) == [Seek(T0, 0)]
+    assert core.fetched({T0: records(0, 1, 4)}) == []
+    assert len(prepared_chunk(core)) == 3
+    assert core.fetched({T0: records(9)}) == []
+
+
+def test_a_hole_that_goes_away_was_the_clients() -> None:
+    """Records that were missing once and are there the second time are applied."""
+    core = owning()
+    core.fetched({T0: records(0, 3)})
+    core.fetched({T0: records(0, 1, 2, 3)})
+    assert len(prepared_chunk(core)) == 4
+
+
+def test_the_last_applied_record_is_compared_with_the_log() -> None:
+    """The record at the anchor is read first; if it is the one that was applied, reading goes on after it."""
+    anchor = records(4)[0].anchor
+    core = owning(5, anchor=anchor)
+    assert core.fetched({T0: records(4, 5)}) == []
+    assert [record.offset for record in prepared_chunk(core).records[T0]] == [5]
+
+
+def test_another_record_at_the_anchor_halts_the_partition() -> None:
+    """A log whose record at the anchor differs is not read on."""
+    core = owning(5, anchor=Anchor(4, b"other"))
+    assert core.fetched({T0: records(4, 5)}) == [Pause((T0,))]
+    [work] = core.decide()
+    assert isinstance(work, HaltPartition)
+    assert (work.incident.kind, work.token) == ("another_log", TOKEN)
+    assert core.halted == (T0,)
+
+
+def test_an_anchor_that_the_log_lost_is_not_asked_for() -> None:
+    """A partition is read on without comparison where retention took the anchor."""
+    assert Partition(T0).claim(TOKEN, claim(5, anchor=Anchor(4, b"x")), 5, 9) is None
+    core = owning(5, anchor=Anchor(4, b"x"))
+    core.fetched({T0: records(5)})
+    assert len(prepared_chunk(core)) == 1
+
+
+@pytest.mark.parametrize(("log", "kind"), [((6, 9), "gap"), ((0, 4), "truncated")])
+def test_a_log_that_does_not_hold_the_position_halts_it(log: tuple[int, int], kind: str) -> None:
+    """A position before the log's start or after its end halts the partition with an incident of its kind."""
+    core = owning(5, log)
+    [work] = core.decide()
+    assert isinstance(work, HaltPartition)
+    assert work.incident.kind == kind
+
+
+def test_a_first_start_on_a_log_without_its_beginning_is_noted() -> None:
+    """A new position at a log that begins later is read from there, and an incident names what is gone."""
+    core = owning(3, (3, 9), created=True)
+    [work] = core.decide()
+    assert isinstance(work, RecordIncident)
+    core.recorded(work)
+    assert core.next_offsets == {T0: 3}
+    assert core.decide() == []
+
+
+def test_a_halted_partition_stays_halted() -> None:
+    """A partition that an incident holds is neither read nor claimed again."""
+    core = owning(halted=True)
+    assert core.halted == (T0,)
+    assert core.fetched({T0: records(0)}) == []
+    assert core.decide() == []
+
+
+def test_out_of_range_halts_after_what_was_accepted_is_applied() -> None:
+    """Records accepted before the gap go into the table first."""
+    core = owning()
+    core.fetched({T0: records(0)})
+    chunk = prepared_chunk(core)
+    assert core.out_of_range({T0: (5, 9)}) == [Pause((T0,))]
+    [work] = core.decide()
+    assert isinstance(work, ApplyChunk)
+    core.applied(chunk)
+    [work] = core.decide()
+    assert isinstance(work, HaltPartition)
+    assert (work.incident.from_offset, work.incident.to_offset) == (1, 5)
+
+
+def test_doubt_is_answered_by_reading_the_claims() -> None:
+    """After a failure the rows are read on a new connection, after a pause, and believed."""
+    core = owning()
+    core.fetched({T0: records(0, 1)})
+    prepared_chunk(core)
+    core.decide()
+    core.database_failed()
+    assert not core.wants_records
+    assert core.decide() == [BackOff(1)]
+    core.waited()
+    assert core.decide() == [Resync(1)]
+    assert core.resynced(1, {T0: claim(1)}) == [Seek(T0, 1)]
+    assert core.next_offsets == {T0: 1}
+    assert core.decide() == []
+
+
+def test_an_idle_consumer_notices_that_the_database_fell_back() -> None:
+    """With nothing to do the claims are read now and then, and a position that went back is fetched from again."""
+    core = owning(5)
+    core.audit()
+    assert core.decide() == [Resync(1, reconnect=False)]
+    assert core.resynced(1, {T0: claim(3)}) == [Seek(T0, 3)]
+    core.audit()
+    core.decide()
+    assert core.resynced(1, {T0: claim(3)}) == []
+
+
+def test_a_busy_consumer_is_not_audited() -> None:
+    """What is on its way into the table finds out by itself whether the position is right."""
+    core = owning()
+    core.fetched({T0: records(0)})
+    core.audit()
+    assert [type(work) for work in core.decide()] == [PrepareChunk]
+
+
+def test_a_fenced_partition_is_given_up_until_the_group_is_joined_again() -> None:
+    """A claim that another consumer holds is paused, and the consumer joins the group anew."""
+    core = owning()
+    core.fenced()
+    core.decide()
+    assert core.resynced(1, {T0: claim(token=OTHER)}) == [Pause((T0,))]
+    assert core.decide() == [Rejoin(1)]
+    core.revoked()
+    core.rejoined()
+    assert core.decide() == []
+
+
+def test_a_halt_that_was_fenced_is_forgotten() -> None:
+    """A partition that another consumer holds is not ours to halt."""
+    core = owning(5, (6, 9))
+    core.decide()
+    core.fenced()
+    assert core.decide() == [Resync(1)]
+    core.resynced(1, {T0: claim(5, token=OTHER)})
+    assert core.decide() == []
+
+
+def test_a_refused_chunk_is_halved_until_one_record_is_left() -> None:
+    """PostgreSQL's refusal leads to exactly the record that it refuses."""
+    core = owning()
+    core.fetched({T0: records(*range(8))})
+    refusal = Refusal("refused_22P05", "", "bad")
+    applied = []
+    while work := core.decide():
+        for each in work:
+            match each:
+                case PrepareChunk(chunk):
+                    core.prepared(chunk, Prepared())
+                case ApplyChunk(chunk) if chunk.refusal is None and any(r.offset == 5 for r in chunk.records[T0]):
+                    core.refused(chunk, refusal)
+                case ApplyChunk(chunk):
+                    applied += [(r.offset, chunk.refusal) for r in chunk.records[T0]]
+                    core.applied(chunk)
+    assert applied == [(n, refusal if n == 5 else None) for n in range(8)]
+    assert core.next_offsets == {T0: 8}
+
+
+def test_stopping_applies_what_was_accepted_and_releases_the_claims() -> None:
+    """A stop accepts nothing more, finishes what it has, gives up its claims and ends."""
+    core = owning()
+    core.fetched({T0: records(0)})
+    core.stop()
+    assert not core.wants_records
+    chunk = prepared_chunk(core)
+    [work] = core.decide()
+    assert isinstance(work, ApplyChunk)
+    core.applied(chunk)
+    assert core.decide() == [Release((TOKEN,))]
+    core.released()
+    assert core.decide() == [Finish("")]
+
+
+def test_stopping_does_not_wait_for_a_database_that_is_away() -> None:
+    """With the database away a stop ends at once: the next claim fences us anyway."""
+    core = owning()
+    core.database_failed()
+    core.stop()
+    assert core.decide() == [Finish("")]
+
+
+def test_a_table_of_another_fold_is_not_written() -> None:
+    """A consumer of another version of the fold ends and says why."""
+    core = owning(fold_version=FOLD_VERSION + 1)
+    [work] = core.decide()
+    assert isinstance(work, Finish)
+    assert "version" in work.problem
+
+
+def test_a_failed_fetch_seeks_every_claimed_partition_back() -> None:
+    """What a failed fetch had drained from healthy partitions is fetched again."""
+    core = owning()
+    core.fetched({T0: records(0, 1)})
+    assert core.fetch_failed() == [Seek(T0, 2)]
+
+
+def test_an_empty_stretch_is_moved_over_once_everything_before_it_is_applied() -> None:
+    """Positions follow the client over transaction markers, but never over records on their way."""
+    core = owning()
+    core.fetched({T0: records(0)})
+    core.drained({T0: 3})
+    chunk = prepared_chunk(core)
+    core.decide()
+    core.applied(chunk)
+    core.drained({T0: 3, T1: 9})
+    prepared_chunk(core)
+    [work] = core.decide()
+    assert isinstance(work, ApplyChunk)
+    assert work.moves[T0][1:] == (1, 3, None)
