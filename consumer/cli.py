@@ -56,7 +56,7 @@ def wex() -> None:
 def main() -> None:
     """Run `wex` and end the process with the exit code that fits."""
     try:
-        wex(standalone_mode=False)
+        sys.exit(wex(standalone_mode=False) or ExitCode.OK)
     except WexError as error:
         click.secho(f"wex: {error.message}", fg="red", err=True)
         if error.remedy:
@@ -64,8 +64,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -107,5 +108,6 @@ def _values(record: asyncpg.Record) -> dict[str, Any]:
     for name in _JSON_COLUMNS:
         if values[name] is not None:
             values[name] = json.loads(values[name])
+    values["id"] = UUID(int=values["id"].int)  # asyncpg's own class is not one that JSON encoders know
     values["status"] = Status(values["status"])
     return values

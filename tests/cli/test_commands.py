@@ -1,0 +1,188 @@
+"""Every command, in the order in which a newcomer meets it."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Wex
+from tests.stack import Servers
+
+NAMES = ("--workflow-id", "order", "--temporal-workflow-id", "order-42", "--temporal-run-id", "run-1")
+ID = "ed6a4dc9"
+
+
+def publish(wex: Wex, verb: str, data: str = "{}", *more: str) -> str:
+    """Publish an event of the one run and return the execution's id."""
+    said = wex("publish", verb, *NAMES, "--data", data, "--json", *more)
+    assert said.exit_code == 0, said.stderr
+    return str(said.json["execution_id"])
+
+
+def apply(wex: Wex) -> None:
+    """Apply everything that is published."""
+    said = wex("consume", "--until-caught-up")
+    assert said.exit_code == 0, said.stderr
+
+
+def test_an_execution_is_published_applied_and_shown(wex: Wex) -> None:
+    """Events published by hand are applied, and get, list and stats show them, to people and to programs."""
+    id_ = publish(wex, "started", '{"user_id": "ann", "input": {"items": 3}, "workflow_name": "Order"}')
+    publish(wex, "failed", '{"error": {"message": "card [declined]"}, "duration_ms": 1500}')
+    apply(wex)
+
+    shown = wex("get", "order-42")
+    assert shown.exit_code == 0
+    assert "card [declined]" in shown.stdout
+    assert "order (Order)" in shown.stdout
+    found = wex("get", id_, "--json").json
+    assert (found["status"], found["created_by"], found["input"]) == ("failed", "ann", {"items": 3})
+    assert found["workflow"]["name"] == "Order"
+
+    listed = wex("list", "order")
+    assert "ERROR" in listed.stdout
+    assert "card [declined]" in listed.stdout
+    assert "ago" in listed.stdout
+    [item] = wex("list", "--user", "ann", "--json").json["items"]
+    assert (item["id"], item["input"], item["error_message"]) == (id_, None, "card [declined]")
+    [item] = wex("list", "--payloads", "--json").json["items"]
+    assert item["input"] == {"items": 3}
+
+    stats = wex("stats", "order", "--json").json
+    assert (stats["total"], stats["by_status"], stats["success_rate"]) == (1, {"failed": 1}, 0.0)
+    assert "0.0 % of 1 that ended" in wex("stats", "order").stdout
+
+
+def test_a_deleted_execution_is_hidden_and_can_be_restored(wex: Wex) -> None:
+    """`wex delete` looks the run up and publishes; --restore brings it back; --dry-run publishes nothing."""
+    publish(wex, "completed")
+    apply(wex)
+    assert wex("delete", "order-42", "--dry-run", "--json").json["position"] is None
+    assert wex("delete", "order-42", "--reason", "test").exit_code == 0
+    apply(wex)
+    assert wex("get", "order-42").exit_code == 3
+    assert wex("get", "order-42", "--include-deleted", "--json").json["deleted_at"]
+    assert wex("list").stdout == "no execution matches\n"
+    assert "restored" in wex("delete", "order-42", "--restore").stdout
+    apply(wex)
+    assert wex("get", "order-42").exit_code == 0
+
+
+def test_an_empty_list_says_why(wex: Wex) -> None:
+    """An empty list tells an empty table from a filter that matches nothing."""
+    assert "there is no execution" in wex("list").stdout
+    assert wex("list", "--json").json == {"items": []}
+    publish(wex, "completed")
+    apply(wex)
+    assert wex("list", "--status", "failed").stdout == "no execution matches\n"
+
+
+def test_dead_letters_are_listed_and_shown(wex: Wex, servers: Servers, topic: str) -> None:
+    """A record that is not an event is listed with its reason and shown with its bytes."""
+    import asyncio
+
+    from tests.consuming import produce
+
+    assert wex("dead-letter", "list").stdout == "there are no dead letters\n"
+    asyncio.run(produce(servers.kafka_bootstrap_servers, topic, [b"\x00rubbish"]))
+    apply(wex)
+    assert "not_json" in wex("dead-letter", "list").stdout
+    [letter] = wex("dead-letter", "list", "--json").json["items"]
+    shown = wex("dead-letter", "show", str(letter["id"]), "--json").json
+    assert base64.b64decode(shown["value"]) == b"\x00rubbish"
+    assert "rubbish" in wex("dead-letter", "show", str(letter["id"])).stdout
+    assert wex("dead-letter", "list", "--reason", "none").stdout == "no dead letter matches\n"
+    assert wex("dead-letter", "show", "999999").exit_code == 3
+
+
+def test_migrations_are_applied_and_checked(wex: Wex, empty_database_url: str) -> None:
+    """`wex migrate` applies what is missing, and --check only says so."""
+    url = ("--database-url", empty_database_url)
+    assert wex("migrate", "--check", *url).exit_code == 4
+    assert wex("list", *url).exit_code == 1
+    assert "wex migrate" in wex("list", *url).stderr
+    refused = wex("consume", *url)
+    assert refused.exit_code == 8
+    assert "lacks migration 0001_initial" in refused.stderr
+    assert wex("migrate", "--json", *url).json == {"applied": ["0001_initial"]}
+    assert wex("migrate", *url).stdout == "the schema is up to date\n"
+    assert wex("migrate", "--check", *url).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("list", "--order-by", "id; DROP TABLE users"), 2, "cannot order by"),
+        (("list", "--limit", "0"), 2, "limit must be"),
+        (("list", "--status", "dead"), 2, "unknown status"),
+        (("list", "order", "--user", "ann"), 2, "not both"),
+        (("get", "a\ud800"), 2, "surrogate"),
+        (("get", "nothing"), 3, "no execution 'nothing'"),
+        (("publish", "completed", *NAMES, "--data", "[1]"), 2, "must be a JSON object"),
+        (("publish", "completed", *NAMES, "--data", "{"), 2, "cannot be read"),
+        (("publish", "completed", *NAMES, "--data", '{"attempt": 0}'), 2, "data.attempt"),
+        (("publish", "exploded", *NAMES), 2, "VERB"),
+        (("publish", "completed", *NAMES, "--kafka-bootstrap-servers", "127.0.0.1:1"), 5, "does not answer|cannot"),
+        (("list", "--database-url", "postgresql://127.0.0.1:1/x"), 5, "Connect call failed"),
+        (("consume", "--kafka-bootstrap-servers", "127.0.0.1:1"), 5, "Kafka"),
+        (("consume", "--database-url", "postgresql://127.0.0.1:1/x"), 5, "PostgreSQL at 127.0.0.1:1/x"),
+        (("consume", "--topics", ","), 2, "WEX_TOPICS"),
+        (("fly",), 2, "No such command"),
+    ],
+    ids=lambda value: "-".join(value)[:40].encode("ascii", "replace").decode() if isinstance(value, tuple) else None,
+)
+def test_what_goes_wrong_is_said_and_ends_with_its_code(
+    wex: Wex, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    """Each kind of error ends with its documented exit code and a message on standard error, and nothing on output."""
+    import re
+
+    said = wex(*arguments)
+    assert re.search(message, said.stderr), said.stderr
+    assert (said.exit_code, said.stdout) == (code, "")
+
+
+def test_help_names_every_command_and_imports_none(wex: Wex) -> None:
+    """`wex --help` lists all commands without importing what they need."""
+    from consumer.cli import COMMANDS
+
+    said = wex("--help")
+    assert said.exit_code == 0
+    assert all(name in said.stdout for name in COMMANDS)
+    code = "import sys, consumer.cli; print(sorted({'pydantic', 'rich', 'asyncpg', 'aiokafka'} & set(sys.modules)))"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert imported.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", ["consume", "migrate", "publish", "get", "list", "stats", "delete", "dead-letter"])
+def test_every_command_explains_itself(wex: Wex, name: str) -> None:
+    """Each command has a help text with its options."""
+    said = wex(name, "--help")
+    assert said.exit_code == 0
+    assert "Usage: wex" in said.stdout
+
+
+def test_a_terminated_consumer_releases_its_claims(wex: Wex, topic: str, database_url: str) -> None:
+    """SIGTERM makes the service apply what it accepted, give up its claims and end with 0."""
+    import asyncio
+
+    from tests.consuming import applied, fetch, until
+
+    publish(wex, "completed")
+    command = Path(sys.executable).with_name("wex")
+    process = subprocess.Popen(
+        [command, "consume", "--log-json"], stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    asyncio.run(until(lambda: applied(database_url, topic, 1), "the record is applied"))
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=20)
+    assert process.returncode == 0, log
+    assert '"message":"stopping"' in log
+    claims = asyncio.run(fetch(database_url, "SELECT claim_token FROM positions"))
+    assert {r["claim_token"] for r in claims} == {None}
