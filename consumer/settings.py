@@ -6,6 +6,7 @@ This is the only module that reads the environment.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,3 +91,8 @@ def load(**flags: object) -> Settings:
         lines = [f"WEX_{'_'.join(str(part) for part in e['loc']).upper()}: {e['msg']}" for e in error.errors()]
         message = "the settings are not usable: " + "; ".join(lines)
         raise WexError(message, "Mend the variable or the flag of the same name.", ExitCode.USAGE) from None
+
+
+def environment() -> dict[str, str]:
+    """Return this process's environment, to be handed on to a child."""
+    return dict(os.environ)

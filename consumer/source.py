@@ -207,3 +207,22 @@ def _ours(partition: KafkaPartition) -> TopicPartition:
 
 def _theirs(partition: TopicPartition) -> KafkaPartition:
     return KafkaPartition(partition.topic, partition.partition)
+
+
+async def log_ends(bootstrap_servers: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """Return the end of every partition of some topics: the first offset that is not written yet.
+
+    Raises:
+        SourceError: no broker answers.
+    """
+    client = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap_servers, isolation_level="read_committed")
+    try:
+        await client.start()
+        partitions = [KafkaPartition(t, n) for t in topics for n in client.partitions_for_topic(t) or ()]
+        ends = await client.end_offsets(partitions)
+    except (KafkaError, OSError) as error:
+        msg = f"the logs' ends cannot be read: {error}"
+        raise SourceError(msg) from error
+    finally:
+        await client.stop()
+    return {_ours(partition): end for partition, end in ends.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
@@ -33,12 +34,16 @@ def database(url: str, name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-async def template(servers: Servers) -> str:
+def template(servers: Servers) -> str:
     """The name of a migrated database that tests copy."""
-    name = f"template_{uuid4().hex[:8]}"
-    await _execute(servers.database_url, f'CREATE DATABASE "{name}"')
-    await migrate(database(servers.database_url, name))
-    return name
+
+    async def create() -> str:
+        name = f"template_{uuid4().hex[:8]}"
+        await _execute(servers.database_url, f'CREATE DATABASE "{name}"')
+        await migrate(database(servers.database_url, name))
+        return name
+
+    return asyncio.run(create())
 
 
 @pytest.fixture
