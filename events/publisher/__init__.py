@@ -1,0 +1,12 @@
+"""Publishing lifecycle events to Kafka: a typed method per verb, answered with the event's position in the log."""
+
+# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
+
+from __future__ import annotations
+
+from ..position import Position
+from .errors import PublishError, RefusedEventError, TopicError
+from .execution_publisher import ExecutionPublisher
+from .topics import ensure_topics
+
+__all__ = ["ExecutionPublisher", "Position", "PublishError", "RefusedEventError", "TopicError", "ensure_topics"]
