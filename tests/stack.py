@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from consumer.local.stack import LocalStack
 
 
@@ -47,8 +49,18 @@ def _local() -> Iterator[Servers]:
 
 @contextmanager
 def _containers() -> Iterator[Servers]:
-    from testcontainers.kafka import KafkaContainer
-    from testcontainers.postgres import PostgresContainer
+    import docker
+    from docker.errors import DockerException
+    from testcontainers.community.kafka import KafkaContainer
+    from testcontainers.community.postgres import PostgresContainer
 
-    with PostgresContainer("postgres:18", driver=None) as postgres, KafkaContainer("apache/kafka:4.1.0") as kafka:
+    try:
+        docker.from_env().ping()
+    except DockerException as error:
+        pytest.exit(f"WEX_TEST_STACK=containers, but no Docker engine answers: {error}", returncode=5)
+    broker = KafkaContainer().with_kraft()
+    for name in ("TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "TRANSACTION_STATE_LOG_MIN_ISR"):
+        broker = broker.with_env(f"KAFKA_{name}", "1")
+    broker = broker.with_env("KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS", "1000")
+    with PostgresContainer("postgres:18", driver=None) as postgres, broker as kafka:
         yield Servers("containers", kafka.get_bootstrap_server(), postgres.get_connection_url(), None)
