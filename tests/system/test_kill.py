@@ -8,17 +8,19 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition as KafkaPartition
 
-from events import Event, decode, fold, row
+from events import Event, ExecutionRow, decode, fold, row
 from events.catalogue import Catalogue
+from tests import oracle
 from tests.consuming import encoded, fetch, produce, rows
 from tests.lives import LIVES, life
 from tests.stack import Servers
@@ -100,13 +102,28 @@ async def test_twenty_kills_within_open_transactions_lose_and_double_nothing(
     await assert_tables_equal_the_fold(database_url, [value for values in log.values() for value in values])
 
 
+def assert_oracle_allows(found: Mapping[UUID, ExecutionRow], log: list[bytes | None]) -> None:
+    """Hold rows against the oracle, which shares no code with what made them."""
+    by_run: dict[tuple[str, str], list[oracle.Happening]] = {}
+    for value in log:
+        happening = oracle.read(value or b"")
+        by_run.setdefault((happening["temporal_workflow_id"], happening["temporal_run_id"]), []).append(happening)
+    assert len(by_run) == len(found)
+    for each in found.values():
+        allowed = oracle.rows_for(by_run[each.temporal_workflow_id, each.temporal_run_id])
+        for column, values in allowed.items():
+            assert getattr(each, column) in values, f"{column} of {each.temporal_run_id}"
+
+
 async def assert_tables_equal_the_fold(database_url: str, log: list[bytes | None]) -> None:
-    """Compare every column of every table that is fed by events with one fold over the whole log."""
+    """Compare every column of every table that is fed by events with the whole log: by our fold, and by the oracle."""
     decoded = [event for event in map(decode, log) if isinstance(event, Event)]
     by_run: dict[object, list[Event]] = {}
     for event in decoded:
         by_run.setdefault(event.execution_id, []).append(event)
-    assert await rows(database_url) == {id_: row(fold(events)) for id_, events in by_run.items()}
+    found = await rows(database_url)
+    assert found == {id_: row(fold(events)) for id_, events in by_run.items()}
+    assert_oracle_allows(found, log)
     catalogue = Catalogue.of(decoded)
     workflows = await fetch(database_url, "SELECT namespace, id, created_at, name_order, name FROM workflows")
     assert {(r["namespace"], r["id"]): tuple(r)[2:] for r in workflows} == catalogue.workflows
