@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
@@ -78,6 +78,13 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
+def _error_detail(error: Any) -> list[tuple[str, object]]:  # noqa: ANN401 - JSON
+    """What an error says besides its message, the stack trace as the lines that it is."""
+    if not isinstance(error, dict):
+        return []
+    return [(f"  {name.replace('_', ' ')}", value) for name, value in error.items() if name != "message"]
+
+
 def _print(found: ExecutionWithWorkflow) -> None:
     workflow = found.workflow.id + (f" ({found.workflow.name})" if found.workflow.name else "")
     shown: list[tuple[str, object]] = [
@@ -97,7 +104,7 @@ def _print(found: ExecutionWithWorkflow) -> None:
         ("reason", found.reason),
         ("by", found.actor),
         ("error", found.error_message),
-        ("error detail", found.error),
+        *_error_detail(found.error),
         ("cancel requested", found.cancel_requested_at),
         ("deleted", found.deleted_at),
         ("next run", found.next_run_id),

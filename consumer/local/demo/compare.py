@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecution, WorkflowExecutionStatus
 
 from consumer.local.demo.load import kind_of
@@ -15,7 +16,6 @@ from store.execution import Execution
 from store.reader import ExecutionReader
 
 _MILLISECOND = timedelta(milliseconds=1)
-_TASK_NOT_PICKED_UP = 2  # events of a history that holds no more than its start and a first task on its queue
 
 _STATUSES = {
     WorkflowExecutionStatus.COMPLETED: "completed",
@@ -84,8 +84,8 @@ async def _server_facts(client: Client, run: WorkflowExecution) -> Facts:
     """Return how the server describes a run; one without a first workflow task has not started."""
     handle = client.get_workflow_handle(run.id, run_id=run.run_id)
     described = await handle.describe()
-    history = [event async for event in handle.fetch_history_events(page_size=_TASK_NOT_PICKED_UP + 1)]
-    picked_up = len(history) > _TASK_NOT_PICKED_UP
+    history = [event.event_type async for event in handle.fetch_history_events()]
+    picked_up = EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED in history
     began = max(described.start_time, described.execution_time or described.start_time)
     if described.status is None or described.status is WorkflowExecutionStatus.RUNNING:
         return Facts("running" if picked_up else "pending", began if picked_up else None)

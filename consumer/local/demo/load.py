@@ -20,6 +20,8 @@ from events.publisher import ExecutionPublisher
 TASK_QUEUE = "demo"
 DESERTED_QUEUE = "demo-without-workers"
 SHORT = timedelta(seconds=2)
+RUN_TIMEOUT = timedelta(seconds=4)  # longer than a busy worker takes to pick a run up
+AT_ONCE = 40  # workflows under way at a time, so that none waits long for the one worker
 LONG = timedelta(hours=1)
 USERS = ("ann", "bob", "cleo")
 
@@ -82,7 +84,7 @@ async def _terminate(start: Start) -> None:
 
 
 async def _time_out(start: Start) -> None:
-    await _ended(await start(Wait.run, run_timeout=SHORT))
+    await _ended(await start(Wait.run, run_timeout=RUN_TIMEOUT))
 
 
 async def _continue_as_new(start: Start) -> None:
@@ -134,10 +136,16 @@ async def run_workflows(client: Client, publisher: ExecutionPublisher, copies: i
         activities=[charge],
         plugins=[WorkflowExecutionsPlugin(publisher)],
     )
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def play(kind: Kind, number: int) -> None:
+        async with slots:
+            await kind.play(_starter(client, kind, number))
+
     async with worker, asyncio.TaskGroup() as tasks:
-        for kind in KINDS:
-            for number in range(copies):
-                tasks.create_task(kind.play(_starter(client, kind, number)))
+        for number in range(copies):
+            for kind in KINDS:
+                tasks.create_task(play(kind, number))
 
 
 def _starter(client: Client, kind: Kind, number: int) -> Start:

@@ -1,0 +1,2 @@
+SELECT place FROM sync_places
+WHERE source = $1
