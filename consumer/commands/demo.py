@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -36,7 +36,8 @@ def command(*, data_dir: Path | None, copies: int, as_json: bool) -> None:
     for problem in outcome.problems:
         _say(f"wrong: {problem}")
     if as_json:
-        output.print_json(asdict(outcome) | {"summary": outcome.summary})
+        found = {field.name: getattr(outcome, field.name) for field in fields(outcome)}
+        output.print_json(found | {"summary": outcome.summary})
     else:
         click.echo(f"\nlook around: wex up --data-dir {os.path.relpath(folder)}\n{outcome.summary}")
     if outcome.problems:
