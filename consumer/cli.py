@@ -7,6 +7,7 @@ from importlib import import_module
 
 import click
 
+from consumer import names
 from consumer.errors import ExitCode, WexError
 
 # name: (module that defines a click command or group of the same name, summary shown by `wex --help`)
@@ -56,6 +57,7 @@ def wex() -> None:
 def main() -> None:
     """Run `wex` and end the process with the exit code that fits."""
     try:
+        names.check()
         sys.exit(wex(standalone_mode=False) or ExitCode.OK)
     except WexError as error:
         click.secho(f"wex: {error.message}", fg="red", err=True)
