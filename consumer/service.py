@@ -69,6 +69,7 @@ class Service:
     ) -> None:
         self.core = Core()
         self.counts: Counter[str] = Counter()
+        self._said: Counter[str] = Counter()  # the counts as they last stood in the log
         self._store = store
         self._make_source = make_source
         self._group = consumer_group
@@ -98,6 +99,7 @@ class Service:
                 await self._decide_until_finished(tasks)
                 for task in background:
                     task.cancel()
+                self._say_progress()
                 self._room.set()
                 await self._source.stop()  # which ends an outstanding fetch; it is never cancelled
         finally:
@@ -172,10 +174,18 @@ class Service:
     async def _keep_house_for_ever(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            self._say_progress()
             self.core.audit()
             self._changed.set()
             if offsets := self.core.next_offsets:
                 await self._source.mirror(offsets)
+
+    def _say_progress(self) -> None:
+        said, self._said = self._said, self.counts.copy()
+        if new := self._said - said:
+            logger.info(
+                "since last told: %s", ", ".join(f"{name.replace('_', ' ')} {new[name]}" for name in sorted(new))
+            )
 
     async def _stop_when_caught_up(self) -> None:
         while not (self.core.next_offsets and self.core.ready):

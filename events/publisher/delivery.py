@@ -18,7 +18,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from ..position import Position
 
-LINGER_MS = 5  # waits for company: a thousand publishes at once become a handful of requests
+LINGER_MS = 5  # waits for company: what many tasks publish within a few milliseconds shares a request
 BATCH_BYTES = 262_144  # per partition; aiokafka's 16 kB would fill with one large payload
 
 

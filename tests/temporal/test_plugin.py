@@ -12,6 +12,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 from temporalio.worker import Replayer, Worker
+from temporalio.workflow import NondeterminismError
 
 from events import Event, ExecutionRow, Status, Verb
 from events.adapters.temporal import TemporalSync, WorkflowExecutionsPlugin
@@ -248,3 +249,12 @@ async def test_payload_that_the_contract_cannot_hold_is_a_marker(client: Client,
     assert row.status is Status.COMPLETED
     assert (row.input[0]["$withheld"], row.input[1]) == ("nul_character", 1)
     assert row.output["$withheld"] == "nul_character"
+
+
+async def test_run_that_began_with_the_plugin_needs_it(client: Client, queue: str, heard: Heard) -> None:
+    """Without the plugin a worker cannot replay a run that began with it, as the documentation warns."""
+    async with worker(client, queue, heard):
+        handle = await scenarios.start(client, queue, Succeed, "ada", 1)
+        await scenarios.ended(handle)
+    with pytest.raises(NondeterminismError):
+        await Replayer(workflows=WORKFLOWS).replay_workflow(await handle.fetch_history())

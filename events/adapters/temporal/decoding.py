@@ -1,7 +1,5 @@
 """Undoing a client's payload codec, so that encrypted or compressed payloads can be read where the codec is at hand."""
 
-
-
 from __future__ import annotations
 
 import logging

@@ -88,7 +88,6 @@ class _Reporting(WorkflowInboundInterceptor):
             _report(verb, {name: value for name, value in fields.items() if value is not None}),
             schedule_to_close_timeout=self.patience,
             retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=ATTEMPTS),
-            cancellation_type=workflow.ActivityCancellationType.ABANDON,
         )
 
     def _json(self, values: Sequence[Any]) -> object:
