@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import Counter
 from collections.abc import Callable
 from typing import assert_never
 from uuid import UUID, uuid4
@@ -15,6 +14,7 @@ from consumer.chunk import Chunk, Prepared, Refusal
 from consumer.core import Core
 from consumer.retry import backoff_seconds
 from consumer.source import OutOfRangeError, Source, SourceError, SourceStopped
+from consumer.tally import Tally
 from consumer.work import (
     ApplyChunk,
     BackOff,
@@ -30,7 +30,7 @@ from consumer.work import (
     Work,
 )
 from events.position import TopicPartition
-from store.batch import Applied, Batch, Store
+from store.batch import Batch, Store
 from store.errors import FencedError, MisconfiguredError, RefusedError, UnavailableError
 
 logger = logging.getLogger(__name__)
@@ -68,8 +68,7 @@ class Service:
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self.core = Core()
-        self.counts: Counter[str] = Counter()
-        self._said: Counter[str] = Counter()  # the counts as they last stood in the log
+        self.tally = Tally()
         self._store = store
         self._make_source = make_source
         self._group = consumer_group
@@ -99,7 +98,7 @@ class Service:
                 await self._decide_until_finished(tasks)
                 for task in background:
                     task.cancel()
-                self._say_progress()
+                self.tally.tell()
                 self._room.set()
                 await self._source.stop()  # which ends an outstanding fetch; it is never cancelled
         finally:
@@ -140,7 +139,7 @@ class Service:
                 await asyncio.sleep(0.05)  # the end, or a new source is on its way
             except SourceError as error:
                 logger.warning("a fetch failed, seeking back: %s", error)
-                self.counts["fetch_failed"] += 1
+                self.tally.count("fetch_failed")
                 self._source.perform(await self._after_failed_fetch(error))
                 self._changed.set()
                 await _wait(self._stopping, backoff_seconds(failures, random.random()))  # noqa: S311 - jitter
@@ -174,18 +173,11 @@ class Service:
     async def _keep_house_for_ever(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            self._say_progress()
+            self.tally.tell()
             self.core.audit()
             self._changed.set()
             if offsets := self.core.next_offsets:
                 await self._source.mirror(offsets)
-
-    def _say_progress(self) -> None:
-        said, self._said = self._said, self.counts.copy()
-        if new := self._said - said:
-            logger.info(
-                "since last told: %s", ", ".join(f"{name.replace('_', ' ')} {new[name]}" for name in sorted(new))
-            )
 
     async def _stop_when_caught_up(self) -> None:
         while not (self.core.next_offsets and self.core.ready):
@@ -200,7 +192,7 @@ class Service:
 
     def _on_assigned(self, partitions: list[TopicPartition]) -> list[SourceCommand]:
         logger.info("assigned %s", ", ".join(map(str, partitions)) or "nothing")
-        self.counts["rebalances"] += 1
+        self.tally.count("rebalances")
         commands = self.core.assigned(partitions)
         self._changed.set()
         return commands
@@ -216,12 +208,12 @@ class Service:
             await self._perform(work)
         except FencedError as error:
             logger.warning("fenced: %s", error)
-            self.counts["fenced"] += 1
+            self.tally.count("fenced")
             self.core.fenced()
         except (UnavailableError, MisconfiguredError, SourceError) as error:
             level = logging.ERROR if isinstance(error, MisconfiguredError) else logging.WARNING
             logger.log(level, "%s; trying again", error)
-            self.counts["database_failed"] += 1
+            self.tally.count("database_failed")
             self.core.database_failed()
         finally:
             self._changed.set()
@@ -265,18 +257,7 @@ class Service:
             self.core.refused(work.chunk, Refusal(f"refused_{error.sqlstate or 'by_client'}", error.column, str(error)))
             return
         self.core.applied(work.chunk)
-        self._count(prepared, applied)
-
-    def _count(self, prepared: Prepared, applied: Applied) -> None:
-        self.counts["events"] += prepared.events
-        self.counts["rows_changed"] += applied.rows_changed
-        self.counts["withheld"] += len(prepared.withheld)
-        for reason, count in prepared.skipped.items():
-            self.counts[f"skipped_{reason}"] += count
-        for letter in prepared.dead_letters:
-            self.counts["dead_letters"] += 1
-            field = f" in {letter.field}" if letter.field else ""
-            logger.warning("dead letter %s@%d: %s%s", letter.partition, letter.offset, letter.reason, field)
+        self.tally.applied(prepared, applied)
 
     async def _claim(self, work: ClaimPartitions) -> None:
         logs = await self._source.logs(work.partitions)
@@ -302,7 +283,7 @@ class Service:
         await _wait(self._stopping, FENCED_PATIENCE_SECONDS)
         if generation == self.core.generation and not self._stopping.is_set():
             logger.error("another consumer holds what Kafka says is ours; leaving the group and joining it again")
-            self.counts["rejoined"] += 1
+            self.tally.count("rejoined")
             await self._source.stop()
             self.core.revoked()
             self._source = self._make_source(self._on_assigned, self._on_revoked)

@@ -68,10 +68,8 @@ class Delivery:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 producer = await self._usable()
-                # Raises by itself where the record is too large to be sent at all, which harms nothing.
-                acknowledged = await producer.send(topic, value, key, headers=headers)
                 try:
-                    metadata = await acknowledged
+                    metadata = await producer.send_and_wait(topic, value, key, headers=headers)
                 except KafkaError as error:
                     if producer is self._producer and not error.retriable:
                         self._producer = None
