@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class Tally:
-    """Counts by name: events, rows_changed, dead_letters, withheld, skipped_<reason>, fenced, rejoined, …"""
+    """Counts by name: events, rows_changed, dead_letters, withheld, skipped_<reason>, fenced, rejoined and more."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()

@@ -15,9 +15,9 @@ from aiokafka import AIOKafkaProducer
 
 from consumer.source import SourceError
 from events import Event, RunRef, fold, row
+from events.position import TopicPartition
 from events.publisher import ExecutionPublisher, ensure_topics
 from store import ExecutionReader, PostgresStore
-from events.position import TopicPartition
 from tests.consuming import applied, consume_all, consuming, encoded, fetch, make_service, produce, rows, until
 from tests.lives import LIVES, event, life
 from tests.stack import Servers

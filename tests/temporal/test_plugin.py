@@ -136,10 +136,7 @@ async def test_family_is_known(client: Client, queue: str, heard: Heard) -> None
 async def test_server_that_terminated_wins_over_worker_that_completed(
     servers: Servers, client: Client, publisher: ExecutionPublisher, queue: str
 ) -> None:
-    """A run terminated while its worker claimed `completed` is completed until the sync says otherwise.
-
-    Afterwards it is terminated and shows no output, but the log still has what the worker claimed.
-    """
+    """A run terminated while its worker claimed `completed` shows the claim until the sync, then the server's word."""
     heard = Heard(publisher)
     async with worker(client, queue, heard):
         handle = await scenarios.waiting(client, queue)
