@@ -30,7 +30,7 @@ from .models import (
     RunReference,
     stored_json,
 )
-from .payload import JsonText, Withheld, refusal
+from .payload import JsonText, Withheld, nests_deeper, refusal
 from .vocabulary import VERBS
 
 _TYPE = re.compile(re.escape(TYPE_PREFIX) + r"([a-z_]+)\.v([0-9]+)")
@@ -52,6 +52,7 @@ _REASONS = {
     "int_type": "not_an_integer",
     "string_too_long": "too_long",
     "string_too_short": "empty",
+    "string_unicode": "lone_surrogate",
 }
 
 # What is found by looking at several fields together, and the field that would mend it.
@@ -140,6 +141,8 @@ def _text(value: bytes) -> bytes:
         value.decode()
     except UnicodeDecodeError as error:
         raise InvalidEvent("not_utf8", detail=f"byte {error.start}") from None
+    if nests_deeper(value, limits.RECORD_DEPTH_MAX):
+        raise InvalidEvent("too_deep", detail=f"at most {limits.RECORD_DEPTH_MAX}")
     return value
 
 
@@ -157,7 +160,7 @@ def _members(raw: bytes | msgspec.Raw, field: str) -> dict[str, bytes]:
 
 def _members_by_hand(text: str, field: str) -> dict[str, bytes]:
     """Do the same for what a strict parser refuses and a payload may contain: NaN and halves of surrogate pairs."""
-    scanner = json.JSONDecoder()
+    scanner = json.JSONDecoder(parse_int=str)  # Python converts no integer of more than 4,300 digits
     members: dict[str, bytes] = {}
     try:
         if not isinstance(scanner.decode(text), dict):

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 RECORD_BYTES_MAX = 1_048_576  # the brokers' own default for a record; anything larger came round that limit
 IDENTIFIER_BYTES_MAX = 512  # four of them fit into one B-tree key of PostgreSQL, which ends at 2,704 bytes
 TEXT_BYTES_MAX = 8_192  # a reason is a sentence or a page, not a log file
+RECORD_DEPTH_MAX = 500  # counted, not left to the parser, whose own bound moves with the depth of its caller's stack
 PAYLOAD_BYTES_MAX = 262_144  # input, output and error stay readable in one round trip; larger ones belong elsewhere
 PAYLOAD_DEPTH_MAX = 100  # pydantic stops at 201, orjson at 254: a stored payload must be readable by both
 PAYLOAD_KEY_BYTES_MAX = 1_024  # keys are names; a longer one is data in the wrong place

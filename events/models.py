@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from . import limits
@@ -36,12 +36,14 @@ def refuse(code: str, message: str) -> PydanticCustomError:
 def _identifier(value: str) -> str:
     if "\x00" in value:
         raise refuse("nul_character", "must not contain NUL")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError:
-        raise refuse("lone_surrogate", "must not contain half of a surrogate pair") from None
-    if size > limits.IDENTIFIER_BYTES_MAX:
+    if len(value.encode()) > limits.IDENTIFIER_BYTES_MAX:
         raise refuse("too_long", f"must be at most {limits.IDENTIFIER_BYTES_MAX} bytes of UTF-8")
+    return value
+
+
+def _sentences(value: str) -> str:
+    if len(value.encode()) > limits.TEXT_BYTES_MAX:
+        raise refuse("too_long", f"must be at most {limits.TEXT_BYTES_MAX} bytes of UTF-8")
     return value
 
 
@@ -95,7 +97,8 @@ _TIME_SCHEMA = WithJsonSchema({"type": "string", "format": "date-time"})
 Identifier = Annotated[str, Field(min_length=1, max_length=limits.IDENTIFIER_BYTES_MAX), AfterValidator(_identifier)]
 Instant = Annotated[datetime, BeforeValidator(parse_time), _TIME_SCHEMA]
 Json = Annotated[JsonText | Withheld, BeforeValidator(_json_text), WithJsonSchema({})]
-Text = Annotated[str, Field(max_length=limits.TEXT_BYTES_MAX)]
+Text = Annotated[str, Field(max_length=limits.TEXT_BYTES_MAX), AfterValidator(_sentences)]
+Marker = InstanceOf[Withheld]  # made by the codec alone: an object of the same shape in a record is not one
 Count = Annotated[int, Field(ge=0, le=limits.COUNT_MAX)]
 DurationMs = Annotated[int, Field(ge=0, le=limits.DURATION_MS_MAX)]
 
@@ -152,7 +155,7 @@ class ExecutionData(Part):
     next_run_id: Identifier | None = Field(None, description="the run that follows this one")
     parent: RunReference | None = Field(None, description="the run that started this one")
     root: RunReference | None = Field(None, description="the first run of the tree")
-    labels: Annotated[dict[str, str], AfterValidator(_labels)] | Withheld | None = Field(
+    labels: Annotated[dict[str, str], AfterValidator(_labels)] | Marker | None = Field(
         None, description="names and values to filter by"
     )
     scheduled_for: Instant | None = Field(None, description="when it is due to start")
@@ -161,11 +164,11 @@ class ExecutionData(Part):
     completed_at: Instant | None = Field(None, description="when it ended; the event's time where absent")
     input: Json | None = Field(None, description="what it was given: any JSON")
     output: Json | None = Field(None, description="what it gave: any JSON")
-    error: ErrorInfo | Withheld | None = Field(None, description="what went wrong")
+    error: ErrorInfo | Marker | None = Field(None, description="what went wrong")
     duration_ms: DurationMs | None = Field(None, description="duration that the publisher measured, in milliseconds")
     activities_executed: Count | None = Field(None, description="activities run so far")
-    progress: Progress | Withheld | None = Field(None, description="how far the work is")
-    reason: Text | Withheld | None = Field(None, description="why")
+    progress: Progress | Marker | None = Field(None, description="how far the work is")
+    reason: Text | Marker | None = Field(None, description="why")
     actor: Identifier | None = Field(None, description="who asked for it")
     timeout_kind: Identifier | None = Field(None, description="which deadline passed")
     timeout_ms: DurationMs | None = Field(None, description="the deadline, in milliseconds")
@@ -240,4 +243,6 @@ def stored_json(value: Any) -> JsonText:  # noqa: ANN401 - every kind of payload
         return value
     if isinstance(value, Withheld):
         return value.text
-    return JsonText.of(value.model_dump(exclude_none=True) if isinstance(value, BaseModel) else value)
+    if isinstance(value, BaseModel):
+        return JsonText(value.model_dump_json(exclude_none=True))  # orjson ends at integers of 64 bits
+    return JsonText.of(value)

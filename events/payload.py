@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -19,7 +20,8 @@ from . import limits
 
 # Only text that matches can be refused for its content, so ordinary payloads cost one scan.
 _SUSPICIOUS = re.compile(
-    rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{2}|[0-9.]{%d}|NaN|Infinity" % limits.NUMBER_DIGITS_MAX
+    # (An exponent of one digit adds at most nine to the length of a number.)
+    rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{2}|[0-9.]{%d}|NaN|Infinity" % (limits.NUMBER_DIGITS_MAX - 9)
 )
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*")(?P<key>\s*:)?
@@ -28,6 +30,8 @@ _TOKEN = re.compile(
       | (?P<not_finite>NaN|-?Infinity)""",
     re.DOTALL | re.VERBOSE,
 )
+# Unlike the tokens above it takes any bytes, and no string that is never closed makes it look twice at a byte.
+_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*+"?|\\|(?P<open>[\[{])|(?P<close>[\]}])', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
 
@@ -46,8 +50,8 @@ class JsonText(str):
         return value if isinstance(value, cls) else cls(orjson.dumps(value).decode())
 
     def value(self) -> Any:  # noqa: ANN401 - JSON is any of seven types
-        """Return the value that the text stands for."""
-        return json.loads(self)
+        """Return the value that the text stands for; the same as that of the text in which PostgreSQL prints it."""
+        return json.loads(self, parse_float=_number)
 
 
 class Withheld(BaseModel):
@@ -74,6 +78,18 @@ class Withheld(BaseModel):
     def text(self) -> JsonText:
         """The marker as it is stored."""
         return JsonText.of({"$withheld": self.code, "bytes": self.size, "sha256": self.sha256})
+
+
+def nests_deeper(raw: bytes, depth_max: int) -> bool:
+    """Return whether arrays and objects lie deeper inside each other than this; the text may be no JSON at all."""
+    if raw.count(b"[") + raw.count(b"{") <= depth_max:
+        return False
+    depth = 0
+    for match in _NESTING.finditer(raw):
+        depth += (match["open"] is not None) - (match["close"] is not None)
+        if depth > depth_max:
+            return True
+    return False
 
 
 def refusal(raw: bytes) -> str | None:
@@ -123,6 +139,15 @@ def _refused_escape(string: str) -> str | None:
         high = 0xD800 <= unit <= 0xDBFF
         end = match.end()
     return "lone_surrogate" if high else None
+
+
+def _number(text: str) -> float | int:
+    """Return a number with a point or an exponent; PostgreSQL prints 1e23 as an integer, so it is one."""
+    mantissa, _, exponent = text.lower().partition("e")
+    if not exponent or _plain_length(text) > limits.NUMBER_DIGITS_MAX:
+        return float(text)
+    whole = int(exponent) >= len(mantissa.partition(".")[2])
+    return int(Decimal(text)) if whole else float(text)
 
 
 def _plain_length(number: str) -> int:

@@ -14,6 +14,7 @@ from .vocabulary import Status
 
 _MILLISECOND = timedelta(milliseconds=1)
 _EMPTY = Cell(b"", ())
+_NO_STATUS = Cell(b"", (Status.PENDING, 1, None, None, None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,63 +67,86 @@ class ExecutionRow:
 
 def row(state: State) -> ExecutionRow:
     """Return the row that a state shows."""
-    cells = state.registers
-    status_order, (status, attempt, completed_at, reason, actor) = cells.get(
-        "status", Cell(b"", (Status.PENDING, 1, None, None, None))
-    )
-
-    def value(register: str) -> Any:  # noqa: ANN401 - each register holds its own type
-        values = cells.get(register, _EMPTY).values
-        return values[0].value() if values and isinstance(values[0], JsonText) else (values[0] if values else None)
-
-    def of_attempt(register: str) -> Any:  # noqa: ANN401 - each register holds its own type
-        return value(register) if same_attempt(cells.get(register, _EMPTY).order, attempt) else None
-
-    def of_verdict(register: str) -> Any:  # noqa: ANN401 - each register holds its own type
-        return value(register) if same_verdict(cells.get(register, _EMPTY).order, status_order) else None
-
-    reported = of_verdict("duration")
-    started_at = value("started")
-    error = of_verdict("error")
+    shown = _Shown(state)
+    started_at = shown.value("started")
+    error = shown.of_verdict("error")
     return ExecutionRow(
         id=state.run.id,
-        namespace=state.run.namespace,
-        workflow_id=value("workflow_id"),
-        workflow_name=value("workflow_name"),
-        temporal_workflow_id=state.run.temporal_workflow_id,
-        temporal_run_id=state.run.temporal_run_id,
-        orchestrator=value("orchestrator") or "temporal",
-        status=status,
-        attempt=attempt,
+        **state.run._asdict(),
+        **{column: shown.value(register) for register, column in _SHOWN_ALWAYS.items()},
+        **{column: shown.of_attempt(register) for register, column in _SHOWN_WITH_ATTEMPT.items()},
+        orchestrator=shown.value("orchestrator") or "temporal",
+        status=shown.status,
+        attempt=shown.attempt,
+        completed_at=shown.completed_at,
+        reason=shown.reason,
+        actor=shown.actor,
         started_at=started_at or state.created_at,
         start_reported=started_at is not None,
-        completed_at=completed_at,
-        duration_ms=reported if reported is not None else _measured_ms(of_attempt("started"), completed_at),
-        input=value("input"),
-        output=of_verdict("output"),
+        duration_ms=shown.duration_ms,
+        output=shown.of_verdict("output"),
         error=error,
         error_message=error.get("message") if error else None,
-        activities_executed=of_attempt("activities"),
-        progress=of_attempt("progress"),
-        reason=reason,
-        actor=actor,
-        created_by=value("user_id"),
-        scheduled_for=value("scheduled_for"),
-        next_run_id=value("next_run_id"),
-        parent=value("parent"),
-        root=value("root"),
-        labels=value("labels"),
-        cancel_requested_at=of_attempt("cancel_request"),
-        deleted_at=value("visibility"),
-        contested=contested(
-            status_order, cells.get("highest_claim", _EMPTY).order, cells.get("lowest_claim", _EMPTY).order
-        ),
+        contested=shown.contested,
         created_at=state.created_at,
         updated_at=state.updated_at,
     )
 
 
-def _measured_ms(started_at: datetime | None, completed_at: datetime | None) -> int | None:
-    if started_at is None or completed_at is None:
-        return None
-    return max(0, (completed_at - started_at) // _MILLISECOND)
+# Register → column: what is shown whatever the verdict, and what only with the attempt it belongs to.
+_SHOWN_ALWAYS = {
+    "workflow_id": "workflow_id",
+    "workflow_name": "workflow_name",
+    "user_id": "created_by",
+    "input": "input",
+    "scheduled_for": "scheduled_for",
+    "next_run_id": "next_run_id",
+    "parent": "parent",
+    "root": "root",
+    "labels": "labels",
+    "visibility": "deleted_at",
+}
+_SHOWN_WITH_ATTEMPT = {
+    "progress": "progress",
+    "activities": "activities_executed",
+    "cancel_request": "cancel_requested_at",
+}
+
+
+class _Shown:
+    """A state under the verdict that it shows."""
+
+    def __init__(self, state: State) -> None:
+        self._cells = state.registers
+        self._status_order, verdict = self._cells.get("status", _NO_STATUS)
+        self.status, self.attempt, self.completed_at, self.reason, self.actor = verdict
+
+    def value(self, register: str) -> Any:  # noqa: ANN401 - each register holds its own type
+        """The register's value, whatever the verdict."""
+        values = self._cells.get(register, _EMPTY).values
+        return values[0].value() if values and isinstance(values[0], JsonText) else (values[0] if values else None)
+
+    def of_attempt(self, register: str) -> Any:  # noqa: ANN401 - each register holds its own type
+        """The register's value if it is of the attempt shown."""
+        return self.value(register) if same_attempt(self._order(register), self.attempt) else None
+
+    def of_verdict(self, register: str) -> Any:  # noqa: ANN401 - each register holds its own type
+        """The register's value if it is of the attempt and the status shown."""
+        return self.value(register) if same_verdict(self._order(register), self._status_order) else None
+
+    @property
+    def duration_ms(self) -> int | None:
+        """The reported duration, else the measured one of the same attempt, never below 0."""
+        reported: int | None = self.of_verdict("duration")
+        started_at = self.of_attempt("started")
+        if reported is not None or started_at is None or self.completed_at is None:
+            return reported
+        return max(0, (self.completed_at - started_at) // _MILLISECOND)
+
+    @property
+    def contested(self) -> bool:
+        """Whether two reports of the attempt and authority shown claim different ends."""
+        return contested(self._status_order, self._order("highest_claim"), self._order("lowest_claim"))
+
+    def _order(self, register: str) -> bytes:
+        return self._cells.get(register, _EMPTY).order

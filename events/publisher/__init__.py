@@ -1,7 +1,5 @@
 """Publishing lifecycle events to Kafka: a typed method per verb, answered with the event's position in the log."""
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 from ..position import Position

@@ -4,8 +4,6 @@ An idempotent producer numbers its batches. When the broker refuses one for good
 every later one fails too; so a producer that has seen such a refusal is replaced by a fresh one.
 """
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,5 @@
 """The verbs that end, hide or show a run, as methods; `verb_methods` says what they share."""
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 from datetime import datetime

@@ -1,7 +1,5 @@
 """What went wrong, from whatever a caller has at hand: a sentence, a dict, an exception, an `ErrorInfo`."""
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 import traceback

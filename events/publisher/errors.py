@@ -1,7 +1,5 @@
 """The errors of publishing."""
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 from uuid import UUID

@@ -1,7 +1,5 @@
 """The publisher: builds events, refuses what the contract refuses, and answers with positions."""
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 import dataclasses

@@ -1,7 +1,5 @@
 """The verbs of a run that has not ended, as methods; `verb_methods` says what they share."""
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 from collections.abc import Mapping

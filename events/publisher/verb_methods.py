@@ -13,8 +13,6 @@ A field that is None is not stated. All methods raise PublishError, its subclass
 refuses the event (nothing was sent), and TypeError for a field that the contract does not know.
 """
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

@@ -1,7 +1,5 @@
 """Failures of Temporal as the contract's errors: the whole chain in the message, the root in type and trace."""
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -12,8 +12,6 @@ The rules
 A longer history of the same run gives the same events and more, so reading a run again changes nothing.
 """
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -8,8 +8,6 @@ Runs that began before the plugin was installed have no such activity in their h
 apart, and they go on as if it were not there.
 """
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,5 @@
 """What both halves call a run: one rule, so that they speak of the same execution in the same words."""
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 from collections.abc import Mapping

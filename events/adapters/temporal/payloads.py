@@ -1,7 +1,5 @@
 """Payloads of Temporal as the contract's JSON: the text as it is, or a marker for what cannot be shown."""
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The worker's half outside of workflows: the plugin, and the activity that publishes."""
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 import asyncio

@@ -8,8 +8,6 @@ The SDK's own `list_workflows` and `describe` raise an error at a paused run (a 
 temporalio 1.35), so the service below them is asked.
 """
 
-# ruff: noqa: TID252 - the folder ships under another name as well, so its imports are relative
-
 from __future__ import annotations
 
 import asyncio
