@@ -118,8 +118,9 @@ class _Shown:
 
     def __init__(self, state: State) -> None:
         self._cells = state.registers
-        self._status_order, verdict = self._cells.get("status", _NO_STATUS)
-        self.status, self.attempt, self.completed_at, self.reason, self.actor = verdict
+        verdict = self._cells.get("status", _NO_STATUS)
+        self._status_order = verdict.order
+        self.status, self.attempt, self.completed_at, self.reason, self.actor = verdict.values
 
     def value(self, register: str) -> Any:  # noqa: ANN401 - each register holds its own type
         """The register's value, whatever the verdict."""
@@ -141,7 +142,8 @@ class _Shown:
         started_at = self.of_attempt("started")
         if reported is not None or started_at is None or self.completed_at is None:
             return reported
-        return max(0, (self.completed_at - started_at) // _MILLISECOND)
+        measured: int = (self.completed_at - started_at) // _MILLISECOND
+        return max(0, measured)
 
     @property
     def contested(self) -> bool:
