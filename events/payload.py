@@ -155,4 +155,8 @@ def _plain_length(number: str) -> int:
     mantissa, _, exponent = number.lower().partition("e")
     if len(exponent) > 6:
         return limits.NUMBER_DIGITS_MAX + 1
-    return len(mantissa) + abs(int(exponent or 0))
+    whole, _, fraction = mantissa.removeprefix("-").partition(".")
+    shift = int(exponent or 0)
+    before = max(1, len(whole) + shift) + number.startswith("-")
+    after = max(0, len(fraction) - shift)
+    return before + (after + 1 if after else 0)

@@ -282,7 +282,7 @@ CREATE TABLE dead_letters (
     record_timestamp_ms bigint,
     key bytea,
     value bytea,
-    header_keys text [] NOT NULL,
+    header_keys bytea [] NOT NULL, -- no text: Kafka allows a NUL in them
     header_values bytea [] NOT NULL,
     reason text NOT NULL,
     field text NOT NULL DEFAULT '',

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
@@ -33,12 +34,19 @@ def tls(url: str) -> ssl.SSLContext | None:
 
     asyncpg's own default accepts a plaintext connection without a word.
     """
+    hosts = [host for host, _ in _addresses(url)]
+    local = all(host in _LOCAL_HOSTS or host.startswith("/") for host in hosts)
+    return None if local or "sslmode" in parse_qs(urlsplit(url).query) else ssl.create_default_context()
+
+
+def _addresses(url: str) -> list[tuple[str, str]]:
+    """Return every host of a URL with its port: it can name several, or one in its query."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
-    host = parts.hostname or query.get("host", [""])[0]
-    if "sslmode" in query or host in _LOCAL_HOSTS or host.startswith("/"):
-        return None
-    return ssl.create_default_context()
+    named = unquote(parts.netloc.rpartition("@")[2]) or query.get("host", [""])[0]
+    port = query.get("port", [""])[0]
+    pairs = [re.fullmatch(r"\[?(.*?)\]?(?::([0-9]*))?", address) for address in named.split(",")]
+    return [(pair[1], pair[2] or port) for pair in pairs if pair is not None]
 
 
 def connect_options(url: str) -> dict[str, Any]:
@@ -62,6 +70,5 @@ async def connect_writer(url: str) -> asyncpg.Connection[asyncpg.Record]:
 
 
 def describe(url: str) -> str:
-    """Return host, port and database of a URL: what a message may show."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+    """Return hosts, ports and database of a URL: what a message may show."""
+    return ",".join(f"{host or 'localhost'}:{port or 5432}" for host, port in _addresses(url)) + urlsplit(url).path

@@ -74,14 +74,14 @@ class DeadLetterReader:
             record = await connection.fetchrow(statement("get_dead_letter"), id)
         if record is None:
             return None
-        headers = tuple(zip(record["header_keys"], record["header_values"], strict=True))
+        keys = [key.decode(errors="surrogateescape") for key in record["header_keys"]]
         return KeptDeadLetter(
             **_fields(record),
             consumer_group=record["consumer_group"],
             record_timestamp_ms=record["record_timestamp_ms"],
             key=record["key"],
             value=record["value"],
-            headers=headers,
+            headers=tuple(zip(keys, record["header_values"], strict=True)),
         )
 
 

@@ -24,6 +24,7 @@ class MemoryStore:
         self.withheld: list[WithheldPayload] = []
         self.incidents: list[Incident] = []
         self._claims: dict[tuple[str, TopicPartition], Claim] = {}
+        self._kept: set[tuple[object, ...]] = set()
 
     async def claim(
         self, consumer_group: str, log_starts: Mapping[TopicPartition, int], token: UUID, owner: str
@@ -54,9 +55,15 @@ class MemoryStore:
             moved = replace(held, next_offset=move.next_offset, anchor=move.anchor or held.anchor)
             self._claims[batch.consumer_group, partition] = moved
         self.catalogue.merge(batch.catalogue)
-        self.dead_letters += [letter for letter in batch.dead_letters if letter not in self.dead_letters]
-        self.withheld += [payload for payload in batch.withheld if payload not in self.withheld]
+        self.dead_letters += [letter for letter in batch.dead_letters if self._is_new(batch, letter)]
+        self.withheld += [payload for payload in batch.withheld if self._is_new(batch, payload)]
         return Applied(len(batch.states), sum(self._merge(state) for state in batch.states))
+
+    def _is_new(self, batch: Batch, kept: DeadLetter | WithheldPayload) -> bool:
+        key = (type(kept), batch.consumer_group, kept.partition, kept.offset, kept.value or b"")
+        new = key not in self._kept
+        self._kept.add(key)
+        return new
 
     def _merge(self, state: State) -> bool:
         held = self.states.get(state.run.id)

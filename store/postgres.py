@@ -209,7 +209,7 @@ def _dead_letter(consumer_group: str, letter: DeadLetter) -> tuple[Any, ...]:
         letter.timestamp_ms,
         letter.key,
         letter.value,
-        [name for name, _ in letter.headers],
+        [name.encode(errors="surrogateescape") for name, _ in letter.headers],
         [value for _, value in letter.headers],
         letter.reason,
         letter.field,

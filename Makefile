@@ -1,0 +1,64 @@
+# Everything here sets itself up: a virtual environment in .venv, with every package checked by its hash.
+
+# The first Python that is new enough, python3 before all others.
+PYTHON = $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+COVERAGE_PERCENT := 90
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-system check up down format requirements clean python
+
+help: ## Print this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
+		while IFS= read -r line; do printf '  make %-14s%s\n' "$${line%%:*}" "$${line#*## }"; done
+
+demo: $(READY) ## Run real workflows through the whole path and compare every row with the server.
+	$(BIN)/wex demo
+
+test: $(READY) ## Run the tests on real servers, and demand that they cover the code.
+	$(BIN)/pytest -m "not system" --cov --cov-report=term --cov-fail-under=$(COVERAGE_PERCENT)
+
+test-system: $(READY) ## Run the tests that fault or kill the whole stack.
+	$(BIN)/pytest -m system
+
+check: $(READY) ## Check format, lint, types, imports, migrations and pinned requirements.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/squawk migrations/*.sql
+	$(BIN)/pytest -q tests/architecture/test_requirements.py tests/docs/test_settings.py
+
+up: $(READY) ## Start PostgreSQL and Kafka on this machine, until `make down`.
+	$(BIN)/wex up --detach
+
+down: $(READY) ## Stop them; the data stays.
+	$(BIN)/wex down
+
+format: $(READY) ## Format the code and mend what the linter can mend.
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+requirements: python ## Pin the dependencies of pyproject.toml by hash, into requirements/.
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+		$(PYTHON) -m venv "$$folder"; \
+		"$$folder/bin/pip" install --quiet --disable-pip-version-check uv; \
+		PATH="$$folder/bin:$$PATH" sh requirements/compile.sh
+
+clean: ## Remove what `make` made; the data of `make up` stays in .wex.
+	rm -rf $(VENV) dist build .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements/dev.txt pyproject.toml | python
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+python:
+	@test -n "$(PYTHON)" || { \
+		echo "Python 3.11 or newer is needed; python3 is $$(python3 --version 2>/dev/null || echo missing)." >&2; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
