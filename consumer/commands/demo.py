@@ -39,7 +39,9 @@ def command(*, data_dir: Path | None, copies: int, as_json: bool) -> None:
         found = {field.name: getattr(outcome, field.name) for field in fields(outcome)}
         output.print_json(found | {"summary": outcome.summary})
     else:
-        click.echo(f"\nlook around: wex up --data-dir {os.path.relpath(folder)}\n{outcome.summary}")
+        click.echo(
+            f"\nlook around: {os.path.relpath(sys.argv[0])} up --data-dir {os.path.relpath(folder)}\n{outcome.summary}"
+        )
     if outcome.problems:
         raise click.exceptions.Exit(ExitCode.DIFFERENT)
 
@@ -52,7 +54,7 @@ def _show(environment: Mapping[str, str]) -> None:
     """Show what users see, by the commands that they use."""
     from consumer.settings import environment as inherited
 
-    for arguments in (["list", "-n", "16"], ["get", "with-child-0"], ["get", "failed-0"], ["stats", "Wait"]):
+    for arguments in (["list", "-n", "16"], ["get", "with-child-0"], ["stats", "Wait"]):
         click.echo(f"\n$ wex {' '.join(arguments)}")
         sys.stdout.flush()
         command = [sys.executable, "-m", "consumer", *arguments]
