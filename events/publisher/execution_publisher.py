@@ -144,7 +144,7 @@ class ExecutionPublisher(Steps, Endings):
             value = encode(event)
             if len(value) > limits.RECORD_BYTES_MAX:
                 raise InvalidEvent("too_large", detail=f"{len(value)} bytes, at most {limits.RECORD_BYTES_MAX}")
-        except TypeError as error:  # orjson's only word for what has no JSON form
+        except (TypeError, ValueError) as error:  # what orjson and pydantic call a value without a JSON form
             raise self._refused(
                 InvalidEvent("not_json", "data", str(error)), event.verb, event.id, event.data.run
             ) from error

@@ -240,9 +240,13 @@ def _resumed(run: Run, entry: HistoryEvent) -> Fields:
 
 def _who(reason: str, identity: str) -> Fields:
     return {
-        "reason": printable(reason)[: limits.TEXT_BYTES_MAX],
-        "actor": printable(identity).encode()[: limits.IDENTIFIER_BYTES_MAX].decode(errors="ignore"),
+        "reason": _cut(reason, limits.TEXT_BYTES_MAX),
+        "actor": _cut(identity, limits.IDENTIFIER_BYTES_MAX),
     }
+
+
+def _cut(text: str, bytes_max: int) -> str:
+    return printable(text).encode()[:bytes_max].decode(errors="ignore")
 
 
 def _time(timestamp: Timestamp) -> datetime:
