@@ -20,7 +20,18 @@ TERMINAL_VERBS = tuple(verb for verb in Verb if VERBS[verb].terminal)
 # Few distinct instants, some of them before their neighbours' and one far off: clocks are coarse and skewed.
 SECONDS = (0.0, 1.0, 1.000001, 2.0, 3.0, -5.0, 260_000.0)
 # Texts that a careless reader, encoder or formatter gets wrong.
-NASTY_TEXTS = ("plain", "it's", '"quoted"', "two\nlines", "😀", "e\u0301", "\u202eltr", "\\u0000", "'; DROP TABLE t; --", " ")
+NASTY_TEXTS = (
+    "plain",
+    "it's",
+    '"quoted"',
+    "two\nlines",
+    "😀",
+    "e\u0301",
+    "\u202eltr",
+    "\\u0000",
+    "'; DROP TABLE t; --",
+    " ",
+)
 # JSON that loses something when it is parsed and printed again by a careless hand.
 NASTY_JSON = tuple(
     JsonText(text)
@@ -55,7 +66,7 @@ json_values = st.recursive(
     | st.integers(-(10**18), 10**18)
     | st.floats(-1e15, 1e15, allow_subnormal=False).map(lambda x: round(x, 6))
     | st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab\n\"\\é😀", max_size=4), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text('ab\n"\\é😀', max_size=4), inner, max_size=4),
     max_leaves=8,
 )
 json_texts = st.builds(

@@ -76,7 +76,9 @@ class KeptInPostgres:
 
     async def rows(self) -> dict[UUID, ExecutionRow]:
         found: dict[UUID, ExecutionRow] = {}
-        for namespace in [r["namespace"] for r in await self._fetch("SELECT DISTINCT namespace FROM workflow_executions")]:
+        for namespace in [
+            r["namespace"] for r in await self._fetch("SELECT DISTINCT namespace FROM workflow_executions")
+        ]:
             page = await self._reader.list(
                 None, LIMIT_MAX, namespace=namespace, include_deleted=True, include_payloads=True
             )

@@ -52,9 +52,7 @@ async def test_a_batch_moves_its_positions_and_keeps_the_anchor(kept: Kept, writ
     applied = await kept.store.apply(Batch("g", {A: writer.move(3, anchor)}))
     assert (applied.executions, applied.rows_changed) == (0, 0)
     claims = await kept.store.read_claims("g")
-    assert claims[A] == Claim(
-        8, writer.token, halted=False, created=False, fold_version=FOLD_VERSION, anchor=anchor
-    )
+    assert claims[A] == Claim(8, writer.token, halted=False, created=False, fold_version=FOLD_VERSION, anchor=anchor)
 
 
 async def test_a_move_without_a_record_keeps_the_anchor(kept: Kept, writer: Writer) -> None:

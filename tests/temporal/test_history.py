@@ -136,7 +136,7 @@ def test_words_too_long_for_the_contract_are_cut() -> None:
     said = {"reason": "ä" * 10_000, "identity": "nul \x00 " + "ä" * 600}
     (_, end) = history_events(description(), history(START, ("WORKFLOW_EXECUTION_TERMINATED", 1.0, said)))
     assert isinstance(end.data.reason, str)
-    assert len(end.data.reason) == 8192
+    assert len(end.data.reason.encode()) == 8192
     assert end.data.actor is not None
     assert end.data.actor.startswith("nul \\x00 ä")
 

@@ -17,9 +17,7 @@ ENVELOPE = {
 NAMES = {"workflow_id": "invoice", "temporal_workflow_id": "invoice-42", "temporal_run_id": "run-1"}
 
 
-def record(
-    data: dict[str, Any] | None = None, *, raw: dict[str, str | bytes] | None = None, **envelope: Any
-) -> bytes:
+def record(data: dict[str, Any] | None = None, *, raw: dict[str, str | bytes] | None = None, **envelope: Any) -> bytes:
     """A record's value: members of `data` and the envelope as Python values, and raw JSON text for members of data.
 
     A value of `...` leaves a member out.

@@ -35,7 +35,9 @@ def test_the_latest_name_wins() -> None:
 
 def test_users_keep_their_first_time() -> None:
     """A user is known since the first event that named them, and an event without a user names nobody."""
-    catalogue = Catalogue.of([event("started", 3, user_id="ada"), event("heartbeat", 1, user_id="ada"), event("heartbeat")])
+    catalogue = Catalogue.of(
+        [event("started", 3, user_id="ada"), event("heartbeat", 1, user_id="ada"), event("heartbeat")]
+    )
     assert catalogue.users == {"ada": at(1)}
     catalogue.merge(Catalogue.of([event("started", 2, user_id="bob")]))
     assert catalogue.users == {"ada": at(1), "bob": at(2)}

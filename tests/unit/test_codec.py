@@ -150,7 +150,11 @@ DATA: list[tuple[dict[str, Any], str, str]] = [
     ({"reason": "x" * 8193}, "too_long", "data.reason"),
     ({"reason": "é" * 4097}, "too_long", "data.reason"),
     ({"parent": {"temporal_workflow_id": "p"}}, "missing", "data.parent.temporal_run_id"),
-    ({"root": {"temporal_workflow_id": "p\x00", "temporal_run_id": "1"}}, "nul_character", "data.root.temporal_workflow_id"),
+    (
+        {"root": {"temporal_workflow_id": "p\x00", "temporal_run_id": "1"}},
+        "nul_character",
+        "data.root.temporal_workflow_id",
+    ),
     ({"started_at": "2026-01-01T00:00:00"}, "naive_time", "data.started_at"),
     ({"completed_at": "1999-12-31T23:59:59.999999Z"}, "time_out_of_range", "data.completed_at"),
     ({"scheduled_for": 1_700_000_000}, "not_a_time", "data.scheduled_for"),
@@ -264,7 +268,9 @@ def test_what_is_no_instant_is_refused(value: object, reason: str) -> None:
     assert refused(record(time=value)) == (reason, "time")
 
 
-@pytest.mark.parametrize("text", ["18446744073709551616", "-1.23456789012345678901234567890", "1.0", "-0", "1E5", "1.10"])
+@pytest.mark.parametrize(
+    "text", ["18446744073709551616", "-1.23456789012345678901234567890", "1.0", "-0", "1E5", "1.10"]
+)
 def test_numbers_in_payloads_keep_every_digit(text: str) -> None:
     """A payload's text is kept digit for digit, through decoding, encoding and decoding again."""
     event = decoded(record(raw={"input": f'{{"n": {text}}}', "output": text}))
@@ -354,7 +360,14 @@ def test_unknown_fields_are_ignored() -> None:
 
 def test_null_is_not_carried() -> None:
     """A field that is null is as good as absent, so that it feeds no register and hides no default."""
-    nothing = {"namespace": None, "attempt": None, "authority": None, "input": None, "orchestrator": None, "error": None}
+    nothing = {
+        "namespace": None,
+        "attempt": None,
+        "authority": None,
+        "input": None,
+        "orchestrator": None,
+        "error": None,
+    }
     event = decoded(record(nothing))
     assert event == decoded(record())
     assert not event.data.states("orchestrator")
@@ -445,7 +458,9 @@ def test_an_event_is_encoded_as_structured_cloudevents() -> None:
 
 
 mutations = st.lists(
-    st.tuples(st.integers(0, 400), st.sampled_from([b"", b'"', b"{", b"}", b",", b":", b"\\", b"NaN", b"\x00", b"1e9"])),
+    st.tuples(
+        st.integers(0, 400), st.sampled_from([b"", b'"', b"{", b"}", b",", b":", b"\\", b"NaN", b"\x00", b"1e9"])
+    ),
     max_size=3,
 )
 

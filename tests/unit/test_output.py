@@ -99,15 +99,15 @@ def test_a_status_has_its_colour_or_none() -> None:
     assert output.status_text("pending") == "pending"
 
 
-def test_a_table_cannot_move_the_cursor(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Control characters in ids and errors are shown as escapes, markup as text, and only the first line of a message."""
     monkeypatch.setenv("COLUMNS", "300")
     nasty = "a\x1b[2J\x07\u202eb[red]c"
     output.print_executions(
         [
-            execution(workflow_id=nasty, temporal_workflow_id=nasty, created_by=nasty, error_message=f"{nasty}\nsecond"),
+            execution(
+                workflow_id=nasty, temporal_workflow_id=nasty, created_by=nasty, error_message=f"{nasty}\nsecond"
+            ),
             execution(created_by=None, error_message=None),
         ]
     )

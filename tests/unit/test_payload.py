@@ -201,4 +201,4 @@ def test_nesting_is_counted_in_any_bytes(raw: bytes, deeper: bool) -> None:
 def test_nesting_is_counted_in_one_pass(part: bytes) -> None:
     """A megabyte of quotes, backslashes and brackets, in a string that is never closed, is looked at once."""
     assert not nests_deeper(b"[]" * 20 + b'"' + part * 300_000, 10)
-    assert not nests_deeper(b'[]' * 20 + b'"\\' + part * 300_000, 10)
+    assert not nests_deeper(b"[]" * 20 + b'"\\' + part * 300_000, 10)

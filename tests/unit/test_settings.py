@@ -41,7 +41,9 @@ def test_defaults_are_the_usual_places() -> None:
 
 def test_the_stronger_source_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A running stack beats the defaults, the environment beats the stack, and a flag beats the environment."""
-    running_stack(tmp_path / ".wex", {"settings": {"kafka_bootstrap_servers": "stack:1", "temporal_address": "stack:2"}})
+    running_stack(
+        tmp_path / ".wex", {"settings": {"kafka_bootstrap_servers": "stack:1", "temporal_address": "stack:2"}}
+    )
     assert settings.load().kafka_bootstrap_servers == "stack:1"
     monkeypatch.setenv("WEX_KAFKA_BOOTSTRAP_SERVERS", "environment:1")
     assert settings.load().kafka_bootstrap_servers == "environment:1"
