@@ -221,7 +221,7 @@ def _checked_order(order_by: str, order_direction: str) -> str:
     if order_by not in get_args(OrderBy):
         msg = f"cannot order by {order_by!r}; order_by is one of {', '.join(get_args(OrderBy))}"
         raise ValueError(msg)
-    direction = order_direction.lower()
+    direction = str(order_direction).lower()
     if direction not in get_args(OrderDirection):
         msg = f"cannot order {order_direction!r}; order_direction is asc or desc"
         raise ValueError(msg)
@@ -231,7 +231,7 @@ def _checked_order(order_by: str, order_direction: str) -> str:
 
 def _checked_page(limit: int, offset: int) -> tuple[int, int]:
     for name, value, least, most in (("limit", limit, 1, LIMIT_MAX), ("offset", offset, 0, OFFSET_MAX)):
-        if not least <= value <= most:
+        if type(value) is not int or not least <= value <= most:
             msg = f"{name} must be a whole number from {least} to {most}, not {value!r}"
             raise ValueError(msg)
     return limit, offset
