@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 COVERAGE_PERCENT := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system check up down format requirements clean python
+.PHONY: help demo test test-system mutants check up down format requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -23,6 +23,9 @@ test: $(READY) ## Run the tests on real servers, and demand that they cover the 
 
 test-system: $(READY) ## Run the tests that fault or kill the whole stack.
 	$(BIN)/pytest -m system
+
+mutants: $(READY) ## Weaken the fold in over a hundred ways and see each one noticed (ten minutes).
+	$(BIN)/python -m tests.mutants
 
 check: $(READY) ## Check format, lint, types, imports, migrations and pinned requirements.
 	$(BIN)/ruff format --check .

@@ -27,7 +27,7 @@ LETTER = DeadLetter(
 )
 
 
-async def test_a_batch_is_counted(kept: Kept, writer: Writer) -> None:
+async def test_a_batch_is_counted(writer: Writer) -> None:
     """Applying answers how many executions were in the batch and how many rows it changed."""
     await writer.claim()
     started = [event("started", run=f"run-{n}") for n in range(3)]
@@ -55,7 +55,7 @@ async def test_dead_letters_are_kept_byte_for_byte(kept: Kept, writer: Writer) -
 
 
 async def test_a_dead_letter_is_kept_once(kept: Kept, writer: Writer) -> None:
-    """The same record again is kept once, as it was first; another partition's, offset's or log's record is kept too."""
+    """The same record again is kept once, as it was first; a record of another place or another log is kept too."""
     await writer.claim()
     others = [
         DeadLetter(B, 4, 0, None, LETTER.value, (), "not_json", ""),

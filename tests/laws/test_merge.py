@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import reduce
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -45,7 +46,7 @@ def test_order_duplicates_and_splits_do_not_show(history: list[Event], data: st.
     repeated = history + data.draw(st.lists(st.sampled_from(history), max_size=4))
     shuffled = data.draw(st.permutations(repeated))
     cuts = sorted(data.draw(st.sets(st.integers(1, len(shuffled)))) | {0, len(shuffled)})
-    batches = [fold(shuffled[begin:end]) for begin, end in zip(cuts, cuts[1:], strict=False)]
+    batches = [fold(shuffled[begin:end]) for begin, end in pairwise(cuts)]
     state = reduce(merge, data.draw(st.permutations(batches)))
     assert state == fold(history)
     assert row(state) == row(fold(history))

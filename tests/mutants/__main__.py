@@ -17,10 +17,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TESTS = ("tests/laws/test_lives.py", "tests/laws/test_oracle.py", "tests/laws/test_merge.py")
+TESTS = tuple(f"tests/laws/test_{name}.py" for name in ("lives", "oracle", "pairs", "merge"))
 AT_ONCE = 2
 TIMEOUT_SECONDS = 180
 
@@ -183,7 +184,7 @@ def _of_verbs() -> Iterator[Mutant]:
             meaning = f"{line.split(':')[0].strip()} weighs as much as a step"
             yield Mutant(VOCABULARY, source.replace(line, line.replace(f"Rank.{rank}", "Rank.STEP")), meaning)
     coded = [(int(line.split(", ")[2]), line) for line in lines]
-    for (code, line), (next_code, neighbour) in zip(coded[2:], coded[3:], strict=False):
+    for (code, line), (next_code, neighbour) in pairwise(coded[2:]):
         swapped = source.replace(line, line.replace(f", {code}, ", f", {next_code}, "))
         swapped = swapped.replace(neighbour, neighbour.replace(f", {next_code}, ", f", {code}, "))
         names = " and ".join(each.split(":")[0].strip() for each in (line, neighbour))

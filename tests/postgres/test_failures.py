@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -25,30 +26,34 @@ if TYPE_CHECKING:
 URL = "postgresql://u:s3cret@db.example:5433/d"
 INCIDENT = Incident("gap", TopicPartition("t", 0), 0, 1, "")
 
-# Each statement with the SQLSTATE that it ends in.
+# Statements by the SQLSTATE that they end in.
 STATEMENTS = {
-    "22021": r"SELECT convert_from('\x00', 'UTF8')",
-    "22P05": r"""SELECT '"\u0000"'::jsonb""",
-    "22P02": "SELECT 'nonsense'::jsonb",
-    "22003": "SELECT 2147483647::integer + 1",
-    "22008": "SELECT '294277-01-01'::timestamptz",
-    "22012": "SELECT 1 / 0",
-    "23502": "INSERT INTO users (id, created_at) VALUES ('a', NULL)",
-    "23503": "INSERT INTO workflow_executions (id, namespace, temporal_workflow_id, temporal_run_id, workflow_id,"
-    " created_at, updated_at) VALUES (gen_random_uuid(), 'n', 't', 'r', 'unheard-of', now(), now())",
-    "23505": "INSERT INTO users VALUES ('a', now()), ('a', now())",
-    "23514": "INSERT INTO positions (consumer_group, topic, partition, next_offset, fold_version)"
-    " VALUES ('g', 't', 0, -1, 1)",
-    "25006": "BEGIN READ ONLY; CREATE TABLE t ()",
-    "25P02": "BEGIN; SELECT 1 / 0",
-    "3F000": "CREATE TABLE absent.t ()",
-    "42601": "nonsense",
-    "42703": "SELECT absent FROM users",
-    "42P01": "SELECT * FROM absent",
-    "42501": "SET ROLE pg_monitor; DELETE FROM users",
-    "54000": "INSERT INTO users SELECT string_agg(gen_random_uuid()::text, ''), now() FROM generate_series(1, 500)",
-    "54001": "SELECT repeat('[', 1000000)::jsonb",
-    "57014": "SET statement_timeout = '10ms'; SELECT pg_sleep(10)",
+    "22021": [r"SELECT convert_from('\x00', 'UTF8')"],
+    "22P05": [r"""SELECT '"\u0000"'::jsonb"""],
+    "22P02": ["SELECT 'nonsense'::jsonb"],
+    "22003": ["SELECT 2147483647::integer + 1"],
+    "22008": ["SELECT '294277-01-01'::timestamptz"],
+    "23502": ["INSERT INTO users (id, created_at) VALUES ('a', NULL)"],
+    "23503": [
+        """INSERT INTO workflow_executions
+        (id, namespace, temporal_workflow_id, temporal_run_id, workflow_id, created_at, updated_at)
+        VALUES (gen_random_uuid(), 'n', 't', 'r', 'unheard-of', now(), now())"""
+    ],
+    "23505": ["INSERT INTO users VALUES ('a', now()), ('a', now())"],
+    "23514": [
+        """INSERT INTO positions (consumer_group, topic, partition, next_offset, fold_version)
+        VALUES ('g', 't', 0, -1, 1)"""
+    ],
+    "25006": ["BEGIN READ ONLY", "CREATE TABLE t ()"],
+    "25P02": ["BEGIN", "SELECT 1 / 0", "SELECT 1"],
+    "3F000": ["CREATE TABLE absent.t ()"],
+    "42601": ["nonsense"],
+    "42703": ["SELECT absent FROM users"],
+    "42P01": ["SELECT * FROM absent"],
+    "42501": ["SET ROLE pg_monitor", "DELETE FROM users"],
+    "54000": ["INSERT INTO users SELECT string_agg(gen_random_uuid()::text, ''), now() FROM generate_series(1, 500)"],
+    "54001": ["SELECT repeat('[', 1000000)::jsonb"],
+    "57014": ["SET statement_timeout = '10ms'", "SELECT pg_sleep(10)"],
 }
 ACTIONS = {
     "22": Action.BISECT,
@@ -65,16 +70,20 @@ ACTIONS = {
 }
 
 
-@pytest.mark.parametrize("state", STATEMENTS)
-async def test_what_a_statement_ends_in_has_its_action(connection: Connection, state: str) -> None:
+async def test_what_a_statement_ends_in_has_its_action(database_url: str) -> None:
     """A SQLSTATE as a real server sends it leads to the action that its class stands for."""
-    with pytest.raises(asyncpg.PostgresError) as caught:
-        await connection.execute(STATEMENTS[state])
-    if state == "25P02":
-        with pytest.raises(asyncpg.InFailedSQLTransactionError) as caught:
-            await connection.execute("SELECT 1")
-    assert caught.value.sqlstate == state
-    assert action_for(caught.value) is (ACTIONS.get(state) or ACTIONS[state[:2]])
+    for state, sql in STATEMENTS.items():
+        connection = await asyncpg.connect(database_url)
+        *before, last = sql
+        for statement in before:
+            with suppress(asyncpg.DivisionByZeroError):
+                await connection.execute(statement)
+        with pytest.raises(asyncpg.PostgresError) as caught:
+            await connection.execute(last)
+        await connection.close()
+        error = caught.value
+        assert error.sqlstate == state
+        assert action_for(error) is (ACTIONS.get(state) or ACTIONS[state[:2]])
 
 
 async def test_a_deadlock_is_tried_again(connection: Connection, database_url: str) -> None:
@@ -169,6 +178,23 @@ async def test_a_changed_schema_is_an_outage_once(connection: Connection, store:
     del writer
 
 
+async def test_closing_a_broken_connection_ends_it(
+    connection: Connection, store: PostgresStore, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing while the server does not answer ends the session after a bounded time, and never raises."""
+    opened = store._connection
+    assert opened is not None
+    monkeypatch.setattr("store.postgres.CLOSE_TIMEOUT_SECONDS", 0.05)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE workflow_executions IN SHARE MODE")
+        writing = asyncio.create_task(writer.write([event("started")]))
+        await until_somebody_waits(connection)
+        await store.close()
+        assert opened.is_closed()
+        with pytest.raises(UnavailableError):
+            await writing
+
+
 @pytest.mark.parametrize(
     "use",
     [
@@ -248,9 +274,8 @@ def test_every_failure_becomes_an_error_of_the_store(error: Exception, kind: typ
     ],
 )
 def test_states_that_cannot_be_provoked_have_their_action(state: str, action: Action) -> None:
-    """A SQLSTATE that no test can bring about on a healthy server is looked up by its class, and is a stop if unknown."""
-    error = asyncpg.PostgresError("x")
-    error.sqlstate = state
+    """A SQLSTATE that no healthy server sends is looked up by its class, and is a stop if that is unknown."""
+    error = asyncpg.PostgresError.new({"C": state, "M": "as a server would say it"})
     assert action_for(error) is action
 
 

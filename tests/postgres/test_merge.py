@@ -193,8 +193,8 @@ async def until_somebody_waits(connection: Connection) -> None:
     """Return once another session of this database waits for a lock."""
     sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with asyncio.timeout(10):
-        while not await connection.fetchval(sql):
-            await asyncio.sleep(0.005)
+        while not await connection.fetchval(sql):  # noqa: ASYNC110 - it is the server's state, not ours
+            await asyncio.sleep(0.005)  # the server tells nobody when a session begins to wait
 
 
 async def test_a_zombie_waits_and_is_fenced(connection: Connection, database_url: str, writer: Writer) -> None:
@@ -218,7 +218,7 @@ RUNS = [f"run-{n}" for n in range(12)]
 
 
 async def test_concurrent_writers_do_not_deadlock(database_url: str) -> None:
-    """Two consumers with the same executions, workflows and users, in any order, never wait for each other in a ring."""
+    """Two consumers of the same executions, workflows and users, in any order, never wait for each other in a ring."""
     kept: KeptInPostgres
     async with kept_in_postgres(database_url) as kept:
         writers = [Writer(store, "g", TopicPartition("t", n)) for n, store in enumerate((kept.store, kept.other))]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from events import Event, execution_id, fold, row
+from events import Event, Status, execution_id, fold, row
 from events.position import Position
-from store import ExecutionQueryError, ExecutionReader, MemoryStore, PostgresStore
+from store import ExecutionQueryError, ExecutionReader, PostgresStore
 from store.errors import MisconfiguredError, UnavailableError
 from store.execution import stats
 from store.reader import LIMIT_MAX, OFFSET_MAX
@@ -82,22 +84,22 @@ async def test_get_means_the_latest_run(reader: ExecutionReader, writer: Writer)
     assert names([await reader.get("invoice-42")]) == [last.data.temporal_run_id]
 
 
-@pytest.mark.parametrize("odd", [*NASTY_TEXTS, "x" * 512, "%", "_", "{}", "NULL"], ids=lambda text: ascii(text)[:20])
-async def test_ids_are_parameters(reader: ExecutionReader, writer: Writer, odd: str) -> None:
+async def test_ids_are_parameters(reader: ExecutionReader, writer: Writer) -> None:
     """Ids with quotes, line ends, emoji and SQL find their execution, and nothing but it."""
-    fields: dict[str, Any] = {"workflow_id": odd, "temporal_workflow_id": odd, "user_id": odd, "namespace": odd}
-    made = event("started", run=odd, **fields)
-    await writer.write([made, *runs(2)])
-    for found in (
-        await reader.get(odd, namespace=odd),
-        await reader.get(odd, odd, namespace=odd),
-        await reader.get_by_id(made.execution_id, namespace=odd),
-        *await reader.list(odd, namespace=odd),
-        *await reader.list_by_user(odd, namespace=odd),
-    ):
-        assert found is not None
-        assert found.id == made.execution_id
-    assert (await reader.stats(odd, namespace=odd)).total == 1
+    for odd in (*NASTY_TEXTS, "x" * 512, "%", "_", "{}", "NULL"):
+        fields: dict[str, Any] = {"workflow_id": odd, "temporal_workflow_id": odd, "user_id": odd, "namespace": odd}
+        made = event("started", run=odd, **fields)
+        await writer.write([made, *runs(2)])
+        for found in (
+            await reader.get(odd, namespace=odd),
+            await reader.get(odd, odd, namespace=odd),
+            await reader.get_by_id(made.execution_id, namespace=odd),
+            *await reader.list(odd, namespace=odd),
+            *await reader.list_by_user(odd, namespace=odd),
+        ):
+            assert found is not None, odd
+            assert found.id == made.execution_id
+        assert (await reader.stats(odd, namespace=odd)).total == 1
 
 
 async def test_namespaces_are_apart(reader: ExecutionReader, writer: Writer) -> None:
@@ -164,8 +166,6 @@ async def test_lists_of_users(reader: ExecutionReader, writer: Writer) -> None:
 async def test_lists_may_be_narrowed_to_a_status(reader: ExecutionReader, writer: Writer) -> None:
     """A status narrows a list, as a word or as a member of the enumeration."""
     await writer.write([*runs(3), event("failed", 9, run="run-1")])
-    from events import Status
-
     assert names(await reader.list("invoice", status="failed")) == ["run-1"]
     assert names(await reader.list("invoice", status=Status.RUNNING)) == ["run-2", "run-0"]
     assert await reader.list("invoice", status="paused") == []
@@ -179,23 +179,23 @@ ORDERED = [
 ]
 
 
-@pytest.mark.parametrize("column", ["started_at", "completed_at", "created_at", "updated_at", "duration_ms", "status"])
-@pytest.mark.parametrize("direction", ["asc", "desc", "ASC", "Desc"])
-async def test_lists_are_ordered(reader: ExecutionReader, writer: Writer, column: str, direction: str) -> None:
+COLUMNS = ("started_at", "completed_at", "created_at", "updated_at", "duration_ms", "status")
+
+
+async def test_lists_are_ordered(reader: ExecutionReader, writer: Writer) -> None:
     """Each order on the list works in both directions, with what is absent last and the id deciding between equals."""
-    memory = MemoryStore()
-    await Writer(memory, "g", writer.partition).claim()
     await writer.write(ORDERED)
     rows = [row(fold([one])) for one in ORDERED]
-    down = direction.lower() == "desc"
-    present = [r for r in rows if getattr(r, column) is not None]
-    absent = [r for r in rows if getattr(r, column) is None]
-    expected = [
-        *sorted(present, key=lambda r: (getattr(r, column), r.id), reverse=down),
-        *sorted(absent, key=lambda r: r.id, reverse=down),
-    ]
-    found = await reader.list("invoice", order_by=column, order_direction=direction)
-    assert [row_of(e) for e in found] == expected
+    for column, direction in product(COLUMNS, ("asc", "desc", "ASC", "Desc")):
+        down = direction.lower() == "desc"
+        present = [r for r in rows if getattr(r, column) is not None]
+        absent = [r for r in rows if getattr(r, column) is None]
+        expected = [
+            *sorted(present, key=lambda r: (getattr(r, column), r.id), reverse=down),
+            *sorted(absent, key=lambda r: r.id, reverse=down),
+        ]
+        found = await reader.list("invoice", order_by=column, order_direction=direction)
+        assert [row_of(e) for e in found] == expected, (column, direction)
 
 
 async def test_lists_leave_payloads_out(reader: ExecutionReader, writer: Writer) -> None:
@@ -269,7 +269,7 @@ HOSTILE_ORDERS = [
     "started_at DESC",
     "STARTED_AT",
     "started\u200b_at",
-    "ѕtarted_at",
+    "\u0455tarted_at",
     "e.started_at",
     "",
     "input",
@@ -322,12 +322,12 @@ REFUSED: list[tuple[Query, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("query", "message"), REFUSED, ids=[ascii(m)[10:90] for _, m in REFUSED])
-async def test_what_cannot_be_asked_is_refused_by_name(reader: ExecutionReader, query: Query, message: str) -> None:
+async def test_what_cannot_be_asked_is_refused_by_name(reader: ExecutionReader) -> None:
     """A hostile or senseless question is refused before it reaches the server, naming what is wrong with it."""
-    with pytest.raises(ExecutionQueryError) as caught:
-        await query(reader)
-    assert str(caught.value).startswith(message)
+    for query, message in REFUSED:
+        with pytest.raises(ExecutionQueryError) as caught:
+            await query(reader)
+        assert str(caught.value)[: len(message)] == message
 
 
 async def test_the_readers_own_connection_is_read_only(reader: ExecutionReader) -> None:
@@ -338,8 +338,6 @@ async def test_the_readers_own_connection_is_read_only(reader: ExecutionReader) 
 
 async def test_a_read_waits_for_its_own_write(reader: ExecutionReader, writer: Writer) -> None:
     """A read with the position of one's own write returns only once the table has applied it."""
-    import asyncio
-
     [first, second] = runs(2)
     await writer.write([first])
     position = Position(*writer.partition, 1)

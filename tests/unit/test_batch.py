@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -28,14 +28,13 @@ GOOD_VALUES = [encode(one) for one in GOOD]
 
 def run(chunk: Chunk) -> tuple[Prepared, int]:
     """Prepare a chunk to the end; what it became, and how often it let others have their turn."""
-    preparing, turns = prepare(chunk), 0
-    while True:
-        try:
-            next(preparing)
-        except StopIteration as end:
-            assert isinstance(end.value, Prepared)
-            return end.value, turns
-        turns += 1
+    done: list[Prepared] = []
+
+    def to_the_end() -> Iterator[None]:
+        done.append((yield from prepare(chunk)))
+
+    turns = sum(1 for _ in to_the_end())
+    return done[0], turns
 
 
 def chunk_of(*values: Sequence[bytes | None], refusal: Refusal | None = None) -> Chunk:

@@ -28,7 +28,8 @@ def chunks(draw: st.DrawFn) -> Chunk:
         start = draw(st.integers(0, 100))
         offsets = sorted(draw(st.sets(st.integers(start, start + 30), max_size=9)))
         end = max([*offsets, start]) + 1 + draw(st.integers(0, 3))
-        if offsets or draw(st.booleans()):
+        without_records_may_be_left_out: bool = draw(st.booleans())
+        if offsets or without_records_may_be_left_out:
             records[partition] = tuple(map(record, offsets))
         spans[partition] = Span(start, end)
     return Chunk(7, records, spans)
@@ -93,7 +94,7 @@ def test_chunks_are_prepared_one_after_the_other_and_applied_in_order() -> None:
     queue, first, second = ChunkQueue(), one(0), one(1)
     queue.append(first)
     queue.append(second)
-    assert queue.first_prepared is None
+    assert [queue.first_prepared] == [None]
     assert queue.begin_to_prepare() is first
     assert queue.begin_to_prepare() is None
     work = Prepared()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from events import Event, InvalidEvent, Skipped, decode, encode, fold, row
 from events import limits as bounds
+from events.models import Progress
 from events.payload import JsonText, Withheld
 from tests.strategies import any_identifiers, events, json_texts
 from tests.unit.records import ENVELOPE, NAMES, decoded, record, refused
@@ -318,13 +319,12 @@ def test_every_withheld_payload_is_named() -> None:
 FORGED = {"code": "E", "size": 1, "sha256": "x"}
 
 
-@pytest.mark.parametrize("field", ["error", "progress", "labels", "reason"])
-def test_a_marker_cannot_be_forged(field: str) -> None:
+def test_a_marker_cannot_be_forged() -> None:
     """An object that looks like our own marker is taken for what it says, never for a withheld payload."""
-    try:
-        assert decoded(record({field: FORGED})).withheld == {}
-    except InvalidEvent as error:
-        assert error.field.startswith(f"data.{field}")
+    assert decoded(record({"progress": FORGED | {"done": 1}})).data.progress == Progress(done=1)
+    assert refused(record({"error": FORGED})) == ("missing", "data.error.message")
+    assert refused(record({"labels": FORGED})) == ("not_a_string", "data.labels")
+    assert refused(record({"reason": FORGED})) == ("not_a_string", "data.reason")
 
 
 def test_a_marker_in_a_payload_is_a_payload() -> None:
@@ -471,9 +471,9 @@ def test_no_bytes_crash_the_decoder(event: Event, changes: list[tuple[int, bytes
     value = encode(event)
     for at, piece in changes:
         value = value[:at] + piece + value[at + 1 :]
+    outcome: object
     try:
-        found = decode(value[:end] if end < 100 else value)
+        outcome = decode(value[:end] if end < 100 else value)
     except InvalidEvent as error:
-        assert error.reason
-    else:
-        assert isinstance(found, Skipped) or row(fold([found])).status
+        outcome = error.reason
+    assert row(fold([outcome])).status if isinstance(outcome, Event) else outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,11 +19,20 @@ from tests.strategies import events
 
 times = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - Hypothesis adds the zone
 
+
+def oracle_rank(e: Event) -> int:
+    """The weight of an event's claim by the rules, read a second time."""
+    reports = e.verb in oracle.TERMINAL and e.data.authority in (Authority.WORKER, Authority.SERVER)
+    if e.data.authority is Authority.OPERATOR or e.data.revises or reports:
+        return 4
+    return {"scheduled": 1, "heartbeat": 2}.get(e.verb.value, 3)
+
+
 # Each part with the value that it stands for: the greater value must give the greater bytes.
 PARTS: dict[Part, Callable[[Event], object]] = {
     orders.attempt: lambda e: e.data.attempt,
     orders.authority: lambda e: e.data.authority.level,
-    orders.rank: lambda e: oracle_rank(e),
+    orders.rank: oracle_rank,
     orders.terminal: lambda e: e.verb in oracle.TERMINAL,
     orders.kind: lambda e: e.data.authority is Authority.OPERATOR or e.data.revises,
     orders.later_time: lambda e: e.time,
@@ -32,14 +42,6 @@ PARTS: dict[Part, Callable[[Event], object]] = {
     orders.duration: lambda e: e.data.duration_ms or 0,
     orders.restored_wins: lambda e: e.verb is Verb.RESTORED,
 }
-
-
-def oracle_rank(e: Event) -> int:
-    """The weight of an event's claim by the rules, read a second time."""
-    reports = e.verb in oracle.TERMINAL and e.data.authority in (Authority.WORKER, Authority.SERVER)
-    if e.data.authority is Authority.OPERATOR or e.data.revises or reports:
-        return 4
-    return {"scheduled": 1, "heartbeat": 2}.get(e.verb.value, 3)
 
 
 @pytest.mark.parametrize(("part", "value"), PARTS.items(), ids=[part.__name__ for part in PARTS])
@@ -70,7 +72,7 @@ def test_widths_are_fixed(bound: int) -> None:
 
 @given(events())
 def test_an_order_is_its_parts_and_a_digest(e: Event) -> None:
-    """Each register's order is the concatenation of its parts, and a digest of eight bytes unless it holds the value."""
+    """Each register's order is its parts one after the other, and a digest of eight bytes unless it holds the value."""
     for register in REGISTERS:
         if register.fed_by(e):
             parts = b"".join(part(e) for part in register.order)
@@ -100,7 +102,8 @@ def test_a_report_is_a_first_hand_verdict() -> None:
 
 def test_of_reports_the_earlier_and_of_corrections_the_later_decides() -> None:
     """A run closes once, so the first report stands; a later revision or guess replaces an earlier one."""
-    for extra, later_wins in (({}, False), ({"authority": "server", "revises": True}, True)):
+    kinds: list[tuple[dict[str, Any], bool]] = [({}, False), ({"authority": "server", "revises": True}, True)]
+    for extra, later_wins in kinds:
         first, second = (orders.deciding_time(event("failed", seconds, **extra)) for seconds in (1, 2))
         assert (second > first) == later_wins
 

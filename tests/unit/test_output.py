@@ -100,7 +100,7 @@ def test_a_status_has_its_colour_or_none() -> None:
 
 
 def test_a_table_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Control characters in ids and errors are shown as escapes, markup as text, and only the first line of a message."""
+    """Control characters in ids and errors are shown as escapes, markup as text, and of a message the first line."""
     monkeypatch.setenv("COLUMNS", "300")
     nasty = "a\x1b[2J\x07\u202eb[red]c"
     output.print_executions(
