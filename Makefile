@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 COVERAGE_PERCENT := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system mutants check up down format requirements clean python
+.PHONY: help demo test test-system mutants check up down format contract requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -44,6 +44,9 @@ down: $(READY) ## Stop them; the data stays.
 format: $(READY) ## Format the code and mend what the linter can mend.
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+contract: $(READY) ## Write docs/contract and docs/event-contract.md anew, from the code.
+	$(BIN)/wex schema write docs
 
 requirements: python ## Pin the dependencies of pyproject.toml by hash, into requirements/.
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

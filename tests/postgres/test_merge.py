@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from events import Event, fold, row
+from events import Event, State, Verb, fold, row
+from events.catalogue import Catalogue, WorkflowEntry
+from events.fold import REGISTERS, Cell, Register
 from events.payload import JsonText
 from events.position import TopicPartition
 from store import PostgresStore
 from store.batch import Batch, DeadLetter, Move
 from store.errors import FencedError, RefusedError
-from tests.conformance.stores import KeptInPostgres, Writer, kept_in_postgres, states_of
+from tests.conformance.stores import Writer, kept_in_postgres, states_of
+from tests.contract.golden import full
 from tests.lives import at, event
 from tests.strategies import NASTY_TEXTS
 
@@ -32,11 +38,11 @@ Version = tuple[object, ...]
 
 
 async def versions(connection: Connection) -> list[Version]:
-    """Where every row of the tables of executions, workflows and users stands, and who wrote it."""
+    """Where every row of the tables of executions, workflows and users stands, who wrote it, and who locked it."""
     sql = """
-        SELECT 'e', id::text, xmin::text, ctid::text, applied_at FROM workflow_executions
-        UNION ALL SELECT 'w', namespace || id, xmin::text, ctid::text, created_at FROM workflows
-        UNION ALL SELECT 'u', id, xmin::text, ctid::text, created_at FROM users
+        SELECT 'e', id::text, xmin::text, xmax::text, ctid::text, applied_at FROM workflow_executions
+        UNION ALL SELECT 'w', namespace || id, xmin::text, xmax::text, ctid::text, created_at FROM workflows
+        UNION ALL SELECT 'u', id, xmin::text, xmax::text, ctid::text, created_at FROM users
         ORDER BY 1, 2
     """
     return [tuple(record) for record in await connection.fetch(sql)]
@@ -63,7 +69,7 @@ LIFE = [
 
 
 async def test_an_event_that_changes_nothing_writes_nothing(connection: Connection, writer: Writer) -> None:
-    """Applying again what is applied already leaves every row where it is, with its applied_at."""
+    """Applying again what is applied already leaves every row where it is, unlocked, with its applied_at."""
     await writer.write(LIFE)
     before = await versions(connection)
     for again in (LIFE, LIFE[::-1], *([one] for one in LIFE)):
@@ -84,6 +90,80 @@ async def test_an_event_that_changes_something_writes_its_row(
     changed = {id_ for id_ in before if before[id_] != after[id_]}
     assert changed == {str(LIFE[0].execution_id)}
     assert after[str(another)] == before[str(another)]
+
+
+EVERYTHING = fold([*map(full, Verb), event("failed", 1, namespace="billing")])
+CATALOGUE = Catalogue.of(
+    [full(Verb.STARTED), event("started", namespace="billing", workflow_id="other", user_id="other")]
+)
+
+
+def other_value(value: object) -> object:
+    """Another value of the same kind."""
+    match value:
+        case JsonText():
+            return JsonText('{"message": "other"}')
+        case datetime() | None:
+            return at(77)
+        case int():
+            return 77
+        case _:
+            return "other"
+
+
+def replaced(register: Register, order: bytes) -> State:
+    """The state that has everything, with another cell in one register."""
+    values = tuple(map(other_value, EVERYTHING.registers[register.name].values))
+    if register.name == "status":
+        values = ("paused", 7, None, "other", "other")
+    return replace(EVERYTHING, registers={**EVERYTHING.registers, register.name: Cell(order, values)})
+
+
+@pytest.mark.parametrize("register", REGISTERS, ids=lambda register: register.name)
+async def test_each_register_is_merged_by_its_order_alone(
+    connection: Connection, writer: Writer, register: Register
+) -> None:
+    """A greater order in one register replaces its values and nothing else; an equal or smaller one writes nothing."""
+    order = EVERYTHING.registers[register.name].order
+
+    async def merged(state: State) -> tuple[int, dict[str, object]]:
+        move = {writer.partition: writer.move()}
+        applied = await writer.store.apply(Batch("g", move, [state], CATALOGUE))
+        writer.offset += 1
+        record = await connection.fetchrow("SELECT * FROM workflow_executions")
+        assert record is not None
+        return applied.rows_changed, dict(record)
+
+    changed, before = await merged(EVERYTHING)
+    assert changed == 1
+    assert await merged(replaced(register, order[:-1])) == (0, before)
+    assert await merged(replaced(register, order)) == (0, before)
+    greater = replaced(register, order + b"\x00")
+    changed, after = await merged(greater)
+    assert changed == 1
+    assert after[f"{register.name}_order"] == order + b"\x00"
+    held = {name: after.get(f"hidden_{name}") or after[name] for name in register.columns}
+    assert held == dict(zip(register.columns, greater.registers[register.name].values, strict=True))
+    assert {n for n in before if n.endswith("_order") and before[n] != after[n]} == {f"{register.name}_order"}
+    others = [name for other in REGISTERS if other is not register for name in other.columns]
+    kept = {name: before.get(f"hidden_{name}") or before[name] for name in others}
+    assert {name: after.get(f"hidden_{name}") or after[name] for name in others} == kept
+
+
+@pytest.mark.parametrize(
+    "wider",
+    [replace(EVERYTHING, created_at=at(0)), replace(EVERYTHING, updated_at=at(9))],
+    ids=["created_at", "updated_at"],
+)
+async def test_each_bound_is_merged_by_its_value_alone(connection: Connection, writer: Writer, wider: State) -> None:
+    """An earlier first or a later last event moves that bound alone; anything between writes nothing."""
+    for state, changes in ((EVERYTHING, 1), (wider, 1), (EVERYTHING, 0)):
+        move = {writer.partition: writer.move()}
+        assert (await writer.store.apply(Batch("g", move, [state], CATALOGUE))).rows_changed == changes
+        writer.offset += 1
+    record = await connection.fetchrow("SELECT created_at, updated_at FROM workflow_executions")
+    assert record is not None
+    assert tuple(record) == (wider.created_at, wider.updated_at)
 
 
 @pytest.mark.parametrize(
@@ -213,46 +293,55 @@ async def test_a_zombie_waits_and_is_fenced(connection: Connection, database_url
     await rival.store.close()
 
 
-ROUNDS = 40
-RUNS = [f"run-{n}" for n in range(12)]
+ROUNDS = 30
 
 
-async def test_concurrent_writers_do_not_deadlock(database_url: str) -> None:
-    """Two consumers of the same executions, workflows and users, in any order, never wait for each other in a ring."""
-    kept: KeptInPostgres
+async def test_writers_of_the_same_executions_do_not_deadlock(database_url: str) -> None:
+    """Two consumers that change the same executions, in any order, never wait for each other in a ring."""
     async with kept_in_postgres(database_url) as kept:
         writers = [Writer(store, "g", TopicPartition("t", n)) for n, store in enumerate((kept.store, kept.other))]
-        histories: list[list[Event]] = []
-        for n, writer in enumerate(writers):
+        histories = [list(changing(random.Random(n), n)) for n in range(2)]
+        for writer in writers:
             await writer.claim()
-            histories.append(random_history(random.Random(n)))
 
-        async def write(writer: Writer, history: list[Event]) -> None:
-            for begin in range(0, len(history), 20):
-                await writer.write(history[begin : begin + 20])
+        async def write(writer: Writer, batches: list[list[Event]]) -> None:
+            for batch in batches:
+                await writer.write(batch)
 
-        await asyncio.gather(*(write(w, h) for w, h in zip(writers, histories, strict=True)))
-        everything = [e for history in histories for e in history]
-        by_run = {e.execution_id: [o for o in everything if o.data.run == e.data.run] for e in everything}
-        assert await kept.rows() == {id_: row(fold(of_one)) for id_, of_one in by_run.items()}
-        deadlocks = await kept._fetch("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        assert deadlocks[0]["deadlocks"] == 0
+        await asyncio.gather(*map(write, writers, histories))
+        everything = [e for batches in histories for batch in batches for e in batch]
+        assert await kept.rows() == {state.run.id: row(state) for state in states_of(everything)}
 
 
-def random_history(chance: random.Random) -> list[Event]:
-    """Events that touch the same rows in another order for every seed."""
-    return [
-        event(
-            chance.choice(["started", "heartbeat", "completed", "failed"]),
-            chance.randrange(5),
-            run=chance.choice(RUNS),
-            workflow_id=f"workflow-{chance.randrange(6)}",
-            workflow_name=f"name-{chance.randrange(9)}",
-            user_id=f"user-{chance.randrange(6)}",
-            input=chance.randrange(3),
-        )
-        for _ in range(ROUNDS * 20)
-    ]
+def changing(chance: random.Random, writer: int) -> Iterator[list[Event]]:
+    """Batches of ever earlier events, which change every row; workflows and users are the writer's own."""
+    for number in range(ROUNDS, 0, -1):
+        yield [
+            event("heartbeat", number, run=f"run-{n}", workflow_id=f"w-{writer}", user_id=f"u-{writer}", input=number)
+            for n in chance.sample(range(120), 100)
+        ]
+
+
+@pytest.mark.parametrize("kind", ["workflows", "users"])
+async def test_writers_of_the_same_names_do_not_deadlock(database_url: str, kind: str) -> None:
+    """Two consumers that name the same workflows or users, in any order, never wait for each other in a ring."""
+    stores = [PostgresStore(database_url) for _ in range(2)]
+    names = [str(n) for n in range(300)]
+
+    async def work(n: int) -> None:
+        chance = random.Random(n)
+        for number in range(ROUNDS, 0, -1):
+            catalogue = Catalogue()
+            for name in chance.sample(names, len(names)):
+                if kind == "users":
+                    catalogue.add_user(name, at(number))
+                else:
+                    catalogue.add_workflow(("default", name), WorkflowEntry(at(number), b"", None))
+            await stores[n].apply(Batch("g", {}, catalogue=catalogue))
+
+    await asyncio.gather(*map(work, range(2)))
+    for store in stores:
+        await store.close()
 
 
 async def test_moves_and_claims_do_not_deadlock(database_url: str) -> None:
