@@ -13,19 +13,22 @@ from events.fold import State, merge, state_of
 from events.position import TopicPartition
 from store.batch import DeadLetter, WithheldPayload
 
-SLICE_RECORDS = 200  # after so many the loop gets its turn, or a statement that was started would not be sent
+# After so much the loop gets its turn, or a statement that was started would not be sent, nor a heartbeat.
+SLICE_RECORDS = 200
+SLICE_BYTES = 256 * 1024
 
 
 def prepare(chunk: Chunk) -> Generator[None, None, Prepared]:
     """Decode and fold a chunk; yields between slices, returns everything its transaction writes."""
     prepared = Prepared()
     states: dict[UUID, State] = {}
-    count = 0
+    count = size = 0
     for partition, records in chunk.records.items():
         for record in records:
             _prepare_record(chunk, partition, record, prepared, states)
-            count += 1
-            if count % SLICE_RECORDS == 0:
+            count, size = count + 1, size + record.size
+            if count >= SLICE_RECORDS or size >= SLICE_BYTES:
+                count = size = 0
                 yield
     prepared.states = list(states.values())
     return prepared

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from uuid import UUID
 
 from consumer.record import Record
 from events.catalogue import Catalogue
 from events.fold import State
 from events.position import TopicPartition
-from store.batch import DeadLetter, WithheldPayload
+from store.batch import DeadLetter, Move, WithheldPayload
 
 
 class Span(NamedTuple):
@@ -70,9 +71,28 @@ class Chunk:
                 second[partition], second_spans[partition] = there, Span(start, span.next_offset)
         return [Chunk(self.generation, first, first_spans), Chunk(self.generation, second, second_spans)]
 
+    def moves(self, tokens: Mapping[TopicPartition, UUID | None]) -> dict[TopicPartition, Move]:
+        """Return the steps of the positions that go with this chunk, under these claims."""
+        moves = {}
+        for partition, span in self.spans.items():
+            token = tokens[partition]
+            assert token is not None, "only claimed partitions have chunks"
+            records = self.records.get(partition, ())
+            moves[partition] = Move(token, span.from_offset, span.next_offset, records[-1].anchor if records else None)
+        return moves
+
     def set_aside(self, refusal: Refusal) -> Chunk:
         """Return the same chunk with its one record to become a dead letter."""
         return Chunk(self.generation, self.records, self.spans, refusal)
+
+
+def fitting_prefix(records: Sequence[Record], room: int, *, least: int) -> Sequence[Record]:
+    """The first records whose values fit into so many bytes, but at least so many records."""
+    for count, record in enumerate(records):
+        room -= record.size
+        if room < 0 and count >= least:
+            return records[:count]
+    return records
 
 
 @dataclass(slots=True)

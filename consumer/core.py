@@ -26,7 +26,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from consumer.chunk import Chunk, ChunkQueue, Prepared, Refusal, Span
+from consumer.chunk import Chunk, ChunkQueue, Prepared, Refusal, Span, fitting_prefix
 from consumer.partition import Partition, Phase
 from consumer.record import Record
 from consumer.work import (
@@ -49,9 +49,10 @@ from consumer.work import (
 )
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
-from store.batch import Claim, Incident, Move
+from store.batch import Claim, Incident
 
 CHUNKS_MAX = 2  # one on its way into the table, and one behind it that is prepared meanwhile
+CHUNK_BYTES_MAX = 8 * 1_048_576  # of values: decoded and applied well within a statement's and a session's time
 
 
 @dataclass(slots=True)
@@ -114,16 +115,21 @@ class Core:
         commands: list[SourceCommand] = []
         accepted: dict[TopicPartition, tuple[Record, ...]] = {}
         spans: dict[TopicPartition, Span] = {}
+        room = CHUNK_BYTES_MAX
         for name, partition in self._claimed(records):
             if (incident := partition.differs_from_log(records[name])) is not None:
                 commands += self._halt(partition, incident)
                 continue
-            new = tuple(record for record in records[name] if record.offset >= partition.read_offset)
+            new = [record for record in records[name] if record.offset >= partition.read_offset]
+            fitting = fitting_prefix(new, room, least=0 if accepted else 1)
             if new and partition.doubts_hole(new):
                 commands.append(Seek(name, partition.read_offset))
-            elif new:
-                accepted[name] = new
-                spans[name] = self._read_to(partition, new[-1].offset + 1)
+            elif fitting:
+                accepted[name] = tuple(fitting)
+                spans[name] = partition.read_to(fitting[-1].offset + 1)
+                room -= sum(record.size for record in fitting)
+            if partition.claimed and len(fitting) < len(new):
+                commands.append(Seek(name, partition.read_offset))
         if spans:
             self._queue.append(Chunk(self.generation, accepted, spans))
         return commands
@@ -133,7 +139,7 @@ class Core:
         if len(self._queue) or self._doubt or self._stopping:
             return
         spans = {
-            name: self._read_to(partition, positions[name])
+            name: partition.read_to(positions[name])
             for name, partition in self._claimed(positions)
             if positions[name] > partition.read_offset
         }
@@ -142,13 +148,23 @@ class Core:
 
     def fetch_failed(self) -> list[SourceCommand]:
         """Seek every claimed partition back: what the failed call had taken from the others is lost otherwise."""
-        return [Seek(name, partition.read_offset) for name, partition in self._claimed(self._partitions)]
+        return [Seek(name, partition.start) for name, partition in self._claimed(self._partitions)]
+
+    def unreadable(self, name: TopicPartition, detail: str) -> list[SourceCommand]:
+        """Halt the one partition at whose next record the client fails again and again; the others go on."""
+        commands: list[SourceCommand] = []
+        for _, partition in self._claimed([name]):
+            offset = partition.read_offset
+            commands += self._halt(partition, Incident("unreadable", name, offset, None, detail))
+        return commands
 
     def out_of_range(self, logs: Mapping[TopicPartition, tuple[int, int]]) -> list[SourceCommand]:
-        """Halt partitions whose log, given by start and end, does not hold the position."""
+        """Halt partitions whose log, given by start and end, does not hold the position; an anchor may be gone."""
         commands: list[SourceCommand] = []
         for name, partition in self._claimed(logs):
-            commands += self._halt(partition, partition.outside(*logs[name]))
+            partition.anchor = None
+            if not logs[name][0] <= partition.read_offset <= logs[name][1]:
+                commands += self._halt(partition, partition.outside(*logs[name]))
         return commands + self.fetch_failed()
 
     # What became of the work.
@@ -190,14 +206,12 @@ class Core:
         if generation != self.generation:
             return []
         self._queue.drop()
-        self._incidents = deque(work for work in self._incidents if _is_still_ours(work, claims))
+        self._incidents = deque(work for work in self._incidents if work.still_stands(claims))
         commands: list[SourceCommand] = []
         for name, partition in self._claimed(self._partitions):
             claim = claims.get(name)
             if claim is not None and claim.token == partition.token:
-                if claim.next_offset != partition.read_offset:
-                    commands.append(Seek(name, claim.next_offset))
-                partition.move_to(claim.next_offset)
+                commands += partition.follow(claim)
             else:
                 partition.phase = Phase.ASSIGNED
                 self._fenced = True
@@ -218,7 +232,10 @@ class Core:
     def refused(self, chunk: Chunk, refusal: Refusal) -> None:
         """Look for the record that PostgreSQL refuses: halve the chunk; a single record is set aside."""
         self._succeeded()
-        if self._queue.take_first(chunk):
+        if chunk.refusal is not None:
+            self.stop(f"PostgreSQL refuses a record even as a dead letter: {refusal.detail}")
+            self._queue.drop()
+        elif self._queue.take_first(chunk):
             self._queue.put_first(chunk.halves() or [chunk.set_aside(refusal)])
 
     def recorded(self, work: HaltPartition | RecordIncident) -> None:
@@ -298,13 +315,7 @@ class Core:
         return ClaimPartitions(self.generation, names) if names and not self._stopping else None
 
     def _apply(self, chunk: Chunk, work: Prepared) -> ApplyChunk:
-        moves = {}
-        for name, span in chunk.spans.items():
-            token = self._partitions[name].token
-            assert token is not None, "only claimed partitions have chunks"
-            records = chunk.records.get(name, ())
-            moves[name] = Move(token, span.from_offset, span.next_offset, records[-1].anchor if records else None)
-        return ApplyChunk(chunk, work, moves)
+        return ApplyChunk(chunk, work, chunk.moves({name: self._partitions[name].token for name in chunk.spans}))
 
     def _leave(self) -> Release | Finish:
         tokens = {partition.token for partition in self._partitions.values() if partition.token is not None}
@@ -316,11 +327,6 @@ class Core:
         owned = ((name, self._partitions.get(name)) for name in sorted(names))
         return [(name, partition) for name, partition in owned if partition is not None and partition.claimed]
 
-    def _read_to(self, partition: Partition, offset: int) -> Span:
-        span = Span(partition.read_offset, offset)
-        partition.read_offset = offset
-        return span
-
     def _halt(self, partition: Partition, incident: Incident) -> list[SourceCommand]:
         assert partition.token is not None, "only claimed partitions are halted"
         partition.phase = Phase.HALTED
@@ -330,14 +336,10 @@ class Core:
     def _begin_generation(self) -> None:
         self.generation += 1
         self._fenced = False
-        self._incidents.clear()
+        # A halt needs the claim that is gone; what is only to be recorded still is.
+        self._incidents = deque(work for work in self._incidents if isinstance(work, RecordIncident))
         self._queue.drop()
 
     def _succeeded(self) -> None:
         self._database_busy = False
         self._failures = 0
-
-
-def _is_still_ours(work: HaltPartition | RecordIncident, claims: Mapping[TopicPartition, Claim]) -> bool:
-    claim = claims.get(work.incident.partition)
-    return isinstance(work, RecordIncident) or (claim is not None and claim.token == work.token)

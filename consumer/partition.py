@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from uuid import UUID
 
+from consumer.chunk import Span
 from consumer.record import Record
+from consumer.work import Pause, Seek, SourceCommand
 from events.position import TopicPartition
 from store.batch import Anchor, Claim, Incident
 
@@ -66,6 +68,23 @@ class Partition:
     def move_to(self, offset: int) -> None:
         """Believe the table about the position."""
         self.next_offset = self.read_offset = offset
+
+    def follow(self, claim: Claim) -> list[SourceCommand]:
+        """Stand where the row stands, and fetch from there if that is elsewhere."""
+        if claim.halted:
+            self.phase = Phase.HALTED
+            return [Pause((self.name,))]
+        moved = claim.next_offset != self.read_offset
+        if moved and self.anchor is not None:
+            self.anchor = claim.anchor
+        self.move_to(claim.next_offset)
+        return [Seek(self.name, self.start)] if moved else []
+
+    def read_to(self, offset: int) -> Span:
+        """Note that everything before an offset is accepted, and return what that moves over."""
+        span = Span(self.read_offset, offset)
+        self.read_offset = offset
+        return span
 
     def differs_from_log(self, records: Sequence[Record]) -> Incident | None:
         """Compare the anchor with the log, once."""

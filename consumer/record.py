@@ -18,6 +18,11 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
     @property
+    def size(self) -> int:
+        """Bytes of the value."""
+        return len(self.value or b"")
+
+    @property
     def anchor(self) -> Anchor:
         """What tells this record from any other at the same offset."""
         digest = hashlib.sha256(self.timestamp_ms.to_bytes(8, signed=True))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import assert_never
 from uuid import UUID, uuid4
 
 from consumer.batch import prepare
+from consumer.caught_up import wait_until_caught_up
 from consumer.chunk import Chunk, Prepared, Refusal
 from consumer.core import Core
 from consumer.retry import backoff_seconds
@@ -37,7 +38,6 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0  # the loop looks around at least this often, which is also the watchdog's beat
 HOUSEKEEPING_SECONDS = 5.0  # how often an idle consumer looks at its claims, and Kafka is told how far the table is
-CATCH_UP_POLL_SECONDS = 0.05
 FENCED_PATIENCE_SECONDS = 3.0  # a rebalance under way explains a fence; after this time it does not
 
 Assigned = Callable[[list[TopicPartition]], list[SourceCommand]]
@@ -80,12 +80,13 @@ class Service:
         self._room = asyncio.Event()  # the core wants records, or the end has come
         self._stopping = asyncio.Event()
         self._finish: Finish | None = None
+        self._failure: SourceError | None = None
 
     async def run(self) -> str:
         """Consume until stopped; return why, if not because it was asked to.
 
         Raises:
-            SourceError: Kafka does not answer at the start.
+            SourceError: Kafka does not answer at the start, or when the group must be joined again.
         """
         try:
             await self._source.start()
@@ -104,6 +105,8 @@ class Service:
         finally:
             await self._source.stop()
             await self._store.close()
+        if self._failure is not None:
+            raise self._failure
         assert self._finish is not None, "the loop ends with it"
         return self._finish.problem
 
@@ -141,6 +144,8 @@ class Service:
                 logger.warning("a fetch failed, seeking back: %s", error)
                 self.tally.count("fetch_failed")
                 self._source.perform(await self._after_failed_fetch(error))
+                if not isinstance(error, OutOfRangeError):
+                    await self._isolate()
                 self._changed.set()
                 await _wait(self._stopping, backoff_seconds(failures, random.random()))  # noqa: S311 - jitter
                 failures += 1
@@ -170,6 +175,23 @@ class Service:
                 logger.warning("%s", other)
         return self.core.fetch_failed()
 
+    async def _isolate(self) -> None:
+        """Fetch partition by partition: the healthy ones go on, the one that fails twice by itself is halted."""
+        for partition in self.core.next_offsets:
+            for last_try in (False, True):
+                try:
+                    records = await self._source.fetch((partition,))
+                except SourceStopped:
+                    return
+                except SourceError as error:
+                    commands = self.core.unreadable(partition, str(error)) if last_try else self.core.fetch_failed()
+                    self._source.perform(commands)
+                else:
+                    self._source.perform(self.core.fetched(records))
+                    break
+            self._changed.set()
+            await self._room.wait()
+
     async def _keep_house_for_ever(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -180,13 +202,12 @@ class Service:
                 await self._source.mirror(offsets)
 
     async def _stop_when_caught_up(self) -> None:
-        while not (self.core.next_offsets and self.core.ready):
-            await _wait(self._stopping, CATCH_UP_POLL_SECONDS)
-        ends = {partition: end for partition, (_, end) in (await self._source.logs(self.core.next_offsets)).items()}
-        while any(offset < ends.get(partition, 0) for partition, offset in self.core.next_offsets.items()):
-            await _wait(self._stopping, CATCH_UP_POLL_SECONDS)
-        logger.info("caught up")
+        problem = await wait_until_caught_up(self.core, self._logs, self._stopping)
+        self.core.stop(problem)
         self.stop()
+
+    async def _logs(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+        return await self._source.logs(partitions)  # of the source that there is now; rejoining makes another
 
     # Kafka's callbacks.
 
@@ -264,6 +285,7 @@ class Service:
         token = uuid4()
         starts = {partition: logs[partition][0] for partition in work.partitions}
         claims = await self._store.claim(self._group, starts, token, self._owner)
+        logs = await self._source.logs(work.partitions)  # again: the last owner may have read on meanwhile
         self._source.perform(self.core.claimed(work.generation, token, claims, logs))
         if work.generation == self.core.generation:
             places = ", ".join(f"{partition}@{claim.next_offset}" for partition, claim in sorted(claims.items()))
@@ -287,7 +309,11 @@ class Service:
             await self._source.stop()
             self.core.revoked()
             self._source = self._make_source(self._on_assigned, self._on_revoked)
-            await self._source.start()
+            try:
+                await self._source.start()
+            except SourceError as error:
+                self._failure = error  # crash-only: whoever starts us again joins the group
+                self.core.stop(str(error))
         self.core.rejoined()
 
     async def _release(self, tokens: tuple[UUID, ...]) -> None:

@@ -26,6 +26,7 @@ FETCH_TIMEOUT_MS = 300  # a fetch without records ends after this time, so that 
 FETCH_RECORDS_MAX = 2_000  # records in a chunk: one transaction stays well under a second
 PARTITION_FETCH_BYTES_MAX = 1_048_576  # held per partition by the client, before decompression
 FETCH_BYTES_MAX = 16 * 1_048_576
+START_TIMEOUT_SECONDS = 40.0  # a group coordinator that is missing, or a rebalance that does not end
 STOP_TIMEOUT_SECONDS = 8.0  # the client can hang while it leaves the group; it is left behind then
 REBALANCE_TIMEOUT_MS = 30_000  # aiokafka's own default is the session timeout, too short for a batch under way
 
@@ -103,10 +104,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         """
         self._consumer.subscribe(list(self._topics), listener=self)
         try:
-            await self._consumer.start()
+            await asyncio.wait_for(self._consumer.start(), START_TIMEOUT_SECONDS)
         except (KafkaError, OSError) as error:
             await self.stop()
-            msg = f"Kafka does not answer: {error}"
+            msg = f"Kafka does not answer: {str(error) or f'no assignment within {START_TIMEOUT_SECONDS:g} s'}"
             raise SourceError(msg) from error
 
     async def stop(self) -> None:
@@ -116,8 +117,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         except (TimeoutError, KafkaError, OSError) as error:
             logger.warning("the Kafka client did not stop cleanly: %s", error or "timed out")
 
-    async def fetch(self) -> dict[TopicPartition, list[Record]]:
-        """Return the next records of the partitions that are not paused; none after a short while without any.
+    async def fetch(self, partitions: Iterable[TopicPartition] = ()) -> dict[TopicPartition, list[Record]]:
+        """Return the next records of these partitions, or of all where none is named, as far as they are not paused.
 
         Raises:
             OutOfRangeError: a position lies outside of its log.
@@ -125,7 +126,9 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             SourceStopped: the source was stopped.
         """
         try:
-            fetched = await self._consumer.getmany(timeout_ms=FETCH_TIMEOUT_MS, max_records=self._records_max)
+            fetched = await self._consumer.getmany(
+                *map(_theirs, partitions), timeout_ms=FETCH_TIMEOUT_MS, max_records=self._records_max
+            )
         except ConsumerStoppedError:
             raise SourceStopped from None
         except OffsetOutOfRangeError as error:

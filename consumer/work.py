@@ -8,7 +8,7 @@ from uuid import UUID
 
 from consumer.chunk import Chunk, Prepared
 from events.position import TopicPartition
-from store.batch import Incident, Move
+from store.batch import Claim, Incident, Move
 
 
 # What the source is to do, at once and without waiting.
@@ -77,12 +77,22 @@ class HaltPartition:
     token: UUID
     incident: Incident
 
+    def still_stands(self, claims: Mapping[TopicPartition, Claim]) -> bool:
+        """Whether the partition is still ours to halt."""
+        claim = claims.get(self.incident.partition)
+        return claim is not None and claim.token == self.token
+
 
 @dataclass(frozen=True, slots=True)
 class RecordIncident:
     """Record an incident that stops nothing → `recorded` or `database_failed`."""
 
     incident: Incident
+
+    def still_stands(self, claims: Mapping[TopicPartition, Claim]) -> bool:
+        """What happened has happened, whoever holds the partition now."""
+        del claims
+        return True
 
 
 @dataclass(frozen=True, slots=True)

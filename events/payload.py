@@ -24,7 +24,7 @@ _SUSPICIOUS = re.compile(
     rb"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{2}|[0-9.]{%d}|NaN|Infinity" % (limits.NUMBER_DIGITS_MAX - 9)
 )
 _TOKEN = re.compile(
-    r"""(?P<string>"(?:[^"\\]|\\.)*")(?P<key>\s*:)?
+    r"""(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<key>\s*:)?
       | (?P<open>[\[{]) | (?P<close>[\]}])
       | (?P<number>-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)
       | (?P<not_finite>NaN|-?Infinity)""",
@@ -97,10 +97,16 @@ def refusal(raw: bytes) -> str | None:
     if len(raw) > limits.PAYLOAD_BYTES_MAX:
         return "too_large"
     deep = raw.count(b"[") + raw.count(b"{") > limits.PAYLOAD_DEPTH_MAX
-    long_key = len(raw) > limits.PAYLOAD_KEY_BYTES_MAX and b":" in raw
-    if deep or long_key or _SUSPICIOUS.search(raw):
+    if deep or _may_have_long_key(raw) or _SUSPICIOUS.search(raw):
         return _scan(raw.decode())
     return None
+
+
+def _may_have_long_key(raw: bytes) -> bool:
+    """Whether a string could be too long for a key; told by the quotes, as long as none is escaped."""
+    if len(raw) <= limits.PAYLOAD_KEY_BYTES_MAX:
+        return False
+    return b'\\"' in raw or max(map(len, raw.split(b'"'))) > limits.PAYLOAD_KEY_BYTES_MAX
 
 
 def _scan(text: str) -> str | None:

@@ -151,6 +151,8 @@ COMMENT ON COLUMN workflow_executions.applied_at IS 'when this service last chan
 
 CREATE INDEX workflow_executions_by_temporal_workflow_id
     ON workflow_executions (namespace, temporal_workflow_id, started_at DESC, created_at DESC, id DESC);
+CREATE INDEX workflow_executions_by_start
+    ON workflow_executions (namespace, started_at DESC, id DESC);
 CREATE INDEX workflow_executions_by_workflow
     ON workflow_executions (namespace, workflow_id, started_at DESC, id DESC);
 CREATE INDEX workflow_executions_by_user

@@ -45,8 +45,8 @@ def command(
     """Apply events from Kafka to PostgreSQL until stopped.
 
     SIGTERM or Ctrl-C applies what was accepted, releases the partitions and ends; a second one ends at once. Topics
-    that are missing are made. Exit codes: 0 stopped, 5 a server does not answer at the start, 7 the loop was stuck,
-    8 the table belongs to another version.
+    that are missing are made. Exit codes: 0 stopped, 5 a server does not answer at the start, 6 a partition is halted
+    (with --until-caught-up), 7 the loop was stuck, 8 the table belongs to another version.
     """
     from consumer import logs
 
@@ -61,7 +61,9 @@ def command(
     with options.errors_for_people():
         problem = _run(settings, migrate_first=migrate, until_caught_up=until_caught_up)
     if problem:
-        raise WexError(problem, "Run the version of the table, or replay.", ExitCode.REFUSED)
+        if problem.startswith("halted"):
+            raise WexError(problem, "The table `incidents` says why.", ExitCode.HALTED)
+        raise WexError(problem, "Run the version that made the table.", ExitCode.REFUSED)
 
 
 def _run(settings: Settings, *, migrate_first: bool, until_caught_up: bool) -> str:

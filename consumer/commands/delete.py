@@ -12,6 +12,8 @@ import click
 from consumer.commands import options, output
 from consumer.commands.get import find
 from consumer.commands.publish import SOURCE, publish
+from consumer.errors import ExitCode, WexError
+from events import InvalidEvent
 from events.codec import validate
 from events.models import Event
 from store.execution import Execution
@@ -75,13 +77,18 @@ def _event(found: Execution, verb: str, reason: str | None, actor: str) -> Event
         "reason": reason,
         "actor": actor,
     }
-    return validate(
-        {
-            "specversion": "1.0",
-            "id": str(uuid4()),
-            "source": SOURCE,
-            "verb": verb,
-            "time": datetime.now(UTC),
-            "data": {name: value for name, value in data.items() if value is not None},
-        }
-    )
+    try:
+        return validate(_envelope(verb, data))
+    except InvalidEvent as error:
+        raise WexError(f"the event is refused: {error}", exit_code=ExitCode.USAGE) from error
+
+
+def _envelope(verb: str, data: dict[str, str | None]) -> dict[str, object]:
+    return {
+        "specversion": "1.0",
+        "id": str(uuid4()),
+        "source": SOURCE,
+        "verb": verb,
+        "time": datetime.now(UTC),
+        "data": {name: value for name, value in data.items() if value is not None},
+    }

@@ -19,7 +19,7 @@ FOLDER = "demo"  # below the data folder, so that the demonstration never touche
 
 @click.command("demo")
 @options.data_dir
-@click.option("--copies", type=click.IntRange(1, 200), default=18, show_default=True, help="Workflows of each kind.")
+@click.option("--copies", type=click.IntRange(17, 200), default=18, show_default=True, help="Workflows of each kind.")
 @options.as_json
 def command(*, data_dir: Path | None, copies: int, as_json: bool) -> None:
     """Run real Temporal workflows of twelve kinds through the whole path, and compare every row with the server.

@@ -135,7 +135,7 @@ def _show(value: object) -> str:
         return f"{value.isoformat(sep=' ', timespec='milliseconds')} ({relative(value)})"
     if isinstance(value, dict | list):
         return json.dumps(value, indent=2, ensure_ascii=False)
-    return str(value)
+    return "\n".join(map(_one_line, str(value).split("\n")))
 
 
 def _one_line(text: str | None) -> str:

@@ -40,5 +40,5 @@ WHERE
     AND ($3::text IS NULL OR e.created_by = $3)
     AND ($4::text IS NULL OR e.status = $4)
     AND ($5 OR e.deleted_at IS NULL)
-ORDER BY /* order */ e.started_at DESC NULLS LAST, e.id DESC /* end of order */
+ORDER BY /* order */ e.started_at DESC, e.id DESC /* end of order */
 LIMIT $6 OFFSET $7

@@ -303,9 +303,11 @@ async def test_writers_of_the_same_executions_do_not_deadlock(database_url: str)
         histories = [list(changing(random.Random(n), n)) for n in range(2)]
         for writer in writers:
             await writer.claim()
+        together = asyncio.Barrier(2)
 
         async def write(writer: Writer, batches: list[list[Event]]) -> None:
             for batch in batches:
+                await together.wait()
                 await writer.write(batch)
 
         await asyncio.gather(*map(write, writers, histories))
@@ -327,6 +329,7 @@ async def test_writers_of_the_same_names_do_not_deadlock(database_url: str, kind
     """Two consumers that name the same workflows or users, in any order, never wait for each other in a ring."""
     stores = [PostgresStore(database_url) for _ in range(2)]
     names = [str(n) for n in range(300)]
+    together = asyncio.Barrier(2)
 
     async def work(n: int) -> None:
         chance = random.Random(n)
@@ -337,6 +340,7 @@ async def test_writers_of_the_same_names_do_not_deadlock(database_url: str, kind
                     catalogue.add_user(name, at(number))
                 else:
                     catalogue.add_workflow(("default", name), WorkflowEntry(at(number), b"", None))
+            await together.wait()
             await stores[n].apply(Batch("g", {}, catalogue=catalogue))
 
     await asyncio.gather(*map(work, range(2)))

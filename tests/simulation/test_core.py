@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from consumer.chunk import Chunk, Prepared, Refusal
-from consumer.core import Core
+from consumer.core import CHUNK_BYTES_MAX, Core
 from consumer.partition import Partition
 from consumer.record import Record
 from consumer.work import (
@@ -327,6 +327,71 @@ def test_a_failed_fetch_seeks_every_claimed_partition_back() -> None:
     core = owning()
     core.fetched({T0: records(0, 1)})
     assert core.fetch_failed() == [Seek(T0, 2)]
+
+
+def test_a_failed_fetch_does_not_lose_the_anchor() -> None:
+    """While the last applied record is not compared yet, a failed fetch seeks back to it."""
+    anchor = records(4)[0].anchor
+    core = owning(5, anchor=anchor)
+    assert core.fetch_failed() == [Seek(T0, 4)]
+
+
+def test_an_anchor_that_retention_took_meanwhile_halts_nothing() -> None:
+    """Out of range at the anchor, with the position still in the log, means reading on without comparison."""
+    core = owning(5, anchor=records(4)[0].anchor)
+    assert core.out_of_range({T0: (5, 9)}) == [Seek(T0, 5)]
+    assert core.halted == ()
+
+
+def test_a_chunk_is_bounded_by_its_bytes() -> None:
+    """Records beyond the bound are left for the next chunk, and fetched again; a record alone always fits."""
+    core = owning()
+    large = [Record(offset, 0, None, b"x" * (CHUNK_BYTES_MAX // 2)) for offset in range(3)]
+    assert core.fetched({T0: large}) == [Seek(T0, 2)]
+    assert len(prepared_chunk(core)) == 2
+    core = owning()
+    assert core.fetched({T0: [Record(0, 0, None, b"x" * (CHUNK_BYTES_MAX + 1))]}) == []
+    assert len(prepared_chunk(core)) == 1
+
+
+def test_an_unreadable_partition_is_halted_alone() -> None:
+    """A partition at whose next record the client fails is halted at its position."""
+    core = owning(5)
+    assert core.unreadable(T0, "why") == [Pause((T0,))]
+    [work] = core.decide()
+    assert isinstance(work, HaltPartition)
+    assert (work.incident.kind, work.incident.from_offset) == ("unreadable", 5)
+
+
+def test_a_halt_by_another_hand_is_obeyed() -> None:
+    """A claim that the table shows as halted is paused, not applied again and again."""
+    core = owning()
+    core.fenced()
+    core.decide()
+    assert core.resynced(1, {T0: claim(halted=True)}) == [Pause((T0,))]
+    assert core.halted == (T0,)
+
+
+def test_a_refused_dead_letter_stops_the_consumer() -> None:
+    """A record that is refused even as a dead letter is not tried for ever."""
+    core = owning()
+    core.fetched({T0: records(0)})
+    refusal = Refusal("refused_22P05", "", "bad")
+    core.refused(prepared_chunk(core), refusal)
+    core.refused(prepared_chunk(core), refusal)
+    core.decide()
+    core.released()
+    [work] = core.decide()
+    assert isinstance(work, Finish)
+    assert "dead letter" in work.problem
+
+
+def test_an_incident_to_be_recorded_survives_a_rebalance() -> None:
+    """What a first start found missing is recorded even if the partitions are dealt anew before that."""
+    core = owning(3, (3, 9), created=True)
+    core.assigned([T0])
+    [work] = core.decide()
+    assert isinstance(work, RecordIncident)
 
 
 def test_an_empty_stretch_is_moved_over_once_everything_before_it_is_applied() -> None:

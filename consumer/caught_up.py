@@ -1,0 +1,53 @@
+"""Catching up: waiting until everything that is in the logs now is in the table."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from consumer.core import Core
+from consumer.source import SourceError
+from events.position import TopicPartition
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.05
+RETRY_SECONDS = 1.0
+
+Logs = Callable[[Iterable[TopicPartition]], Awaitable[Mapping[TopicPartition, tuple[int, int]]]]
+
+
+async def wait_until_caught_up(core: Core, logs: Logs, stopping: asyncio.Event) -> str:
+    """Return once the logs' ends, read after the last assignment, are applied; or what stands in the way.
+
+    Args:
+        core: the consumer; a partition that is halted will never catch up.
+        logs: reads starts and ends of partitions' logs.
+        stopping: ends the wait.
+    """
+    ends: dict[TopicPartition, int] = {}
+    generation = -1
+    while not stopping.is_set():
+        await asyncio.sleep(POLL_SECONDS)
+        offsets = core.next_offsets
+        if not core.ready:
+            continue
+        if core.halted:
+            return "halted: " + ", ".join(map(str, core.halted))
+        if offsets and generation != core.generation:
+            generation = core.generation
+            ends = await _ends(offsets, logs)
+        elif offsets and all(offsets.get(partition, 0) >= end for partition, end in ends.items()):
+            logger.info("caught up")
+            return ""
+    return ""
+
+
+async def _ends(partitions: Iterable[TopicPartition], logs: Logs) -> dict[TopicPartition, int]:
+    while True:
+        try:
+            return {partition: end for partition, (_, end) in (await logs(partitions)).items()}
+        except SourceError as error:
+            logger.warning("%s; trying again", error)
+            await asyncio.sleep(RETRY_SECONDS)
