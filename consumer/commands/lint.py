@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +17,9 @@ _FILE_BYTES_MAX = 64 * 1_048_576  # sixty-four records of the largest size; a lo
 
 
 @click.command("lint")
-@click.argument("file", type=click.File("rb"), metavar="FILE")
+@click.argument("file", type=click.Path(allow_dash=True), metavar="FILE")
 @options.as_json
-def command(*, file: IO[bytes], as_json: bool) -> ExitCode:
+def command(*, file: str, as_json: bool) -> ExitCode:
     """Say what is wrong with events, or what rows they make.
 
     FILE holds one event as JSON, or one on every line; `-` is standard input. Exit code 1: an event is refused or
@@ -29,7 +29,7 @@ def command(*, file: IO[bytes], as_json: bool) -> ExitCode:
 
     judged = [verdicts.judge(number, text) for number, text in verdicts.records(_read(file))]
     if not judged:
-        raise WexError(f"{file.name} holds no event", exit_code=ExitCode.USAGE)
+        raise WexError(f"{file} holds no event", exit_code=ExitCode.USAGE)
     rows = verdicts.rows(judged)
     if as_json:
         output.print_json({"events": [verdict.plain() for verdict in judged], "rows": rows})
@@ -38,13 +38,14 @@ def command(*, file: IO[bytes], as_json: bool) -> ExitCode:
     return ExitCode.OK if all(verdict.good for verdict in judged) else ExitCode.ERROR
 
 
-def _read(file: IO[bytes]) -> bytes:
+def _read(name: str) -> bytes:
     try:
-        text = file.read(_FILE_BYTES_MAX + 1)
+        with click.open_file(name, "rb") as file:
+            text: bytes = file.read(_FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise WexError(f"{file.name} cannot be read: {error}", exit_code=ExitCode.USAGE) from error
+        raise WexError(f"{name} cannot be read: {error.strerror}", exit_code=ExitCode.USAGE) from error
     if len(text) > _FILE_BYTES_MAX:
-        raise WexError(f"{file.name} is larger than {_FILE_BYTES_MAX:,} bytes", exit_code=ExitCode.USAGE)
+        raise WexError(f"{name} is larger than {_FILE_BYTES_MAX:,} bytes", exit_code=ExitCode.USAGE)
     return text
 
 

@@ -25,10 +25,11 @@ _GROUPS = (
 )
 
 
-def registers_of(field: str) -> list[str]:
+@cache
+def registers_of(field: str) -> tuple[str, ...]:
     """Return the registers whose values depend on a field of `data`, `id` first if the field names the run."""
     holders = {name: True for verb in Verb for name in _changed(verb, field)}
-    return (["id"] if field in RunKey._fields else []) + list(holders)
+    return (*(["id"] if field in RunKey._fields else []), *holders)
 
 
 def fields_of(register: Register) -> list[str]:

@@ -83,7 +83,7 @@ def _fields() -> Iterator[str]:
     yield _table(("field", "type", "limit", "meaning"), map(_field, fields.envelope()))
     yield "## The fields of `data`\n"
     data = ((*_field(field), _codes(feeds.registers_of(field.name))) for field in fields.part("ExecutionData"))
-    yield _table(("field", "type", "limit", "meaning", "held by"), data)
+    yield _table(("field of data", "type", "limit", "meaning", "held by"), data)
     yield "The last column names the registers below; a field without one is carried in the log and decides at most"
     yield "which event wins.\n"
     parts = (_field(field) for name, prefix in _PARTS.items() for field in fields.part(name, prefix))

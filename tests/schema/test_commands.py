@@ -92,7 +92,7 @@ def test_a_broken_schema_is_reported(wex: Wex, tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", list(Verb))
 def test_every_example_is_without_fault(wex: Wex, monkeypatch: pytest.MonkeyPatch, verb: Verb) -> None:
     """What `wex schema example` prints is accepted by `wex lint -`, on as many lines as it has."""
-    text = wex("schema", "example", verb).stdout
+    text = wex("schema", "example", str(verb)).stdout
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     said = wex("lint", "-", "--json")
     assert said.exit_code == 0, said.stdout
@@ -134,9 +134,9 @@ def test_a_person_sees_the_row(lint: Wex) -> None:
         (line(output="x" * 300_000), "line 1: withheld: data.output: too_large (300,002 bytes)"),
         (line(duration=1), "line 1: ignored: data.duration is no field of the contract"),
         (line(error={"message": "m", "stack": ""}), "line 1: ignored: data.error.stack is no field of the contract"),
-        (line(**{"\ud800": 1}), "line 1: ignored: data.\\ud800 is no field"),
-        (line(**{"\x1b[2J": 1}), "line 1: ignored: data.\\x1b[2J is no field"),
-        ("{\n" + line(), "line 1: refused: not_json"),
+        (line(Verb.STARTED, **{"\ud800": 1}), "line 1: ignored: data.\\ud800 is no field"),
+        (line(Verb.STARTED, **{"\x1b[2J": 1}), "line 1: ignored: data.\\x1b[2J is no field"),
+        ("{\n" + line()[2:-1], "line 1: refused: not_json"),
         ("oops", "line 1: refused: not_json"),
         ("[1]", "line 1: refused: not_an_object"),
         ("[" * 100_000, "line 1: refused: too_deep"),
