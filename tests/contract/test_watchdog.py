@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer import watchdog
 from consumer.errors import ExitCode
 from consumer.watchdog import Watchdog
 
@@ -117,7 +116,7 @@ def test_the_process_ends_with_a_code_of_its_own(
         codes.append(code)
         ended.set()
 
-    monkeypatch.setattr(watchdog.os, "_exit", take)
+    monkeypatch.setattr("consumer.watchdog.os._exit", take)
     with Watchdog(PATIENCE, clock=clock):
         clock.now = 60.0
         assert ended.wait(BOUND_SECONDS)
