@@ -85,10 +85,14 @@ class Register:
     values: Callable[[Event], tuple[Any, ...]]
     digested: bool = True
 
-    def cell(self, event: Event) -> Cell:
-        """Return the cell that an event feeds."""
+    def cell(self, event: Event, known: dict[Part, bytes] | None = None) -> Cell:
+        """Return the cell that an event feeds; `known` are the parts that other registers have made of it already."""
         values = self.values(event)
-        order = b"".join([part(event) for part in self.order])
+        parts = {} if known is None else known
+        for part in self.order:
+            if part not in parts:
+                parts[part] = part(event)
+        order = b"".join([parts[part] for part in self.order])
         return Cell(order + orders.digest(values) if self.digested else order, values)
 
 
@@ -236,7 +240,8 @@ REGISTERS: tuple[Register, ...] = (
 
 def state_of(event: Event) -> State:
     """Return the state that one event alone gives."""
-    cells = {register.name: register.cell(event) for register in REGISTERS if register.fed_by(event)}
+    known: dict[Part, bytes] = {}
+    cells = {register.name: register.cell(event, known) for register in REGISTERS if register.fed_by(event)}
     return State(event.data.run, cells, event.time, event.time)
 
 
