@@ -73,9 +73,11 @@ class _StackSource(PydanticBaseSettingsSource):
         data_dir = Path(self.current_state.get("data_dir") or Settings.model_fields["data_dir"].default)
         try:
             stack = json.loads((data_dir / STACK_FILE).read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
-        settings = stack.get("settings", {}) if isinstance(stack, dict) else {}
+        settings = stack.get("settings") if isinstance(stack, dict) else None
+        if not isinstance(settings, dict):
+            return {}
         return {key: value for key, value in settings.items() if key in Settings.model_fields}
 
 

@@ -86,7 +86,7 @@ def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Ev
     members = _members(_text(value), "")
     if (verb := _verb(members.get("type"))) is None:
         return Skipped("unknown_verb")
-    fields = {name: _plain(members[name], name) for name in _ENVELOPE_FIELDS & members.keys()}
+    fields = {name: _plain(members[name], name) for name in sorted(_ENVELOPE_FIELDS & members.keys())}
     raw_data = members.get("data", b"null")
     data = {}
     for name, raw in _members(raw_data, "data").items():

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from store.execution import Execution
 
+PIPE_COLUMNS = 1000
+
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _STYLES = {
     "completed": "green",
@@ -44,7 +46,8 @@ def console() -> Console:
     """Return a console on standard output: colours only on a terminal, NO_COLOR is obeyed."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    # Into a pipe or a file nothing is cut: a table is as wide as what stands in it.
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 
 def relative(time: datetime | None, now: datetime | None = None) -> str:
@@ -64,10 +67,10 @@ def duration(milliseconds: float | None) -> str:
     """Return a duration as people say it: `840 ms`, `12.3 s`, `7m 43s`, `3h 12m`."""
     if milliseconds is None:
         return "-"
-    seconds = milliseconds / 1000
-    if seconds < 1:
+    if round(milliseconds) < 1000:
         return f"{milliseconds:.0f} ms"
-    if seconds < 60:
+    seconds = milliseconds / 1000
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
