@@ -19,6 +19,7 @@ from events.models import ErrorInfo
 from events.publisher import ExecutionPublisher, Position, PublishError, RefusedEventError, ensure_topics
 from events.publisher.delivery import partition_of
 from events.vocabulary import Verb
+from tests.consuming import until
 from tests.lives import event
 from tests.publisher.reading import events, records
 from tests.stack import Servers
@@ -248,12 +249,17 @@ async def test_compacted_topic_is_warned_of(servers: Servers, topic: str, caplog
     assert f"topic {topic} is compacted" in caplog.text
 
 
+async def _is_listed(admin: AIOKafkaAdminClient, name: str) -> bool:
+    return name in await admin.list_topics()
+
+
 async def _make(servers: Servers, topic: NewTopic) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=servers.kafka_bootstrap_servers)
     await admin.start()
     try:
         response = await admin.create_topics([topic])
         assert [code for _, code, *_ in response.topic_errors] == [0]
+        await until(lambda: _is_listed(admin, topic.name), "the brokers know the topic")
     finally:
         await admin.close()
 
