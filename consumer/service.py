@@ -335,7 +335,8 @@ async def _prepare(chunk: Chunk) -> Prepared:
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, or for some time."""
+    """Wait for an event, or for some time; others get their turn even if the event has happened already."""
+    await asyncio.sleep(0)
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:
