@@ -26,6 +26,7 @@ READER_SETTINGS = {
     "default_transaction_read_only": "on",
     "timezone": "UTC",
 }
+UNREADABLE = "an address that cannot be read"
 _LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1", ""}
 
 
@@ -43,8 +44,8 @@ def _addresses(url: str) -> list[tuple[str, str]]:
     """Return every host of a URL with its port: it can name several, or one in its query."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
-    named = unquote(parts.netloc.rpartition("@")[2]) or query.get("host", [""])[0]
-    port = query.get("port", [""])[0]
+    named = unquote(parts.netloc.rpartition("@")[2]) or query.get("host", [""])[-1]  # asyncpg takes the last
+    port = query.get("port", [""])[-1]
     pairs = [re.fullmatch(r"\[?(.*?)\]?(?::([0-9]*))?", address) for address in named.split(",")]
     return [(pair[1], pair[2] or port) for pair in pairs if pair is not None]
 
@@ -70,5 +71,11 @@ async def connect_writer(url: str) -> asyncpg.Connection[asyncpg.Record]:
 
 
 def describe(url: str) -> str:
-    """Return hosts, ports and database of a URL: what a message may show."""
+    """Return hosts, ports and database of a URL: what a message may show, and never a part of its password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return UNREADABLE
+    if "@" in parts.path + parts.query + parts.fragment:  # a password with / ? or # that is not percent-encoded
+        return UNREADABLE
     return ",".join(f"{host or 'localhost'}:{port or 5432}" for host, port in _addresses(url)) + urlsplit(url).path

@@ -49,6 +49,8 @@ def action_for(error: BaseException) -> Action:
         return SQLSTATE_ACTIONS.get(state) or SQLSTATE_ACTIONS.get(state[:2]) or Action.STOP
     if isinstance(error, asyncpg.DataError | OverflowError | UnicodeError):
         return Action.BISECT  # asyncpg could not encode a value
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return Action.STOP  # the URL says what cannot be
     if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError | EOFError):
         return Action.RETRY
     return Action.STOP
@@ -64,5 +66,10 @@ def translate(error: Exception, url: str) -> StoreError:
             return RefusedError(f"PostgreSQL refuses the content: {message}", sqlstate, column)
         case Action.RETRY:
             return UnavailableError(f"PostgreSQL at {describe(url)}: {message}")
+        case Action.STOP if isinstance(error, ValueError):
+            # The text of such an error may quote the password.
+            return MisconfiguredError(
+                f"the database URL ({describe(url)}) is not usable; percent-encode / ? # and @ in its password"
+            )
         case Action.STOP:
             return MisconfiguredError(f"PostgreSQL at {describe(url)}: {message} ({sqlstate or type(error).__name__})")

@@ -94,6 +94,10 @@ async def pending(url: str) -> list[Migration]:
         return _missing(migrations(), await _recorded(connection), describe(url))
     except asyncpg.UndefinedTableError:
         return migrations()
+    except MigrationError:
+        raise
+    except Exception as error:
+        raise translate(error, url) from error
     finally:
         await connection.close()
 

@@ -150,6 +150,7 @@ class ExecutionReader:
     ) -> builtins.list[Execution]:
         """Return a page of the executions that a user started; the options are those of `list`."""
         async with self._query("list executions", at_least, timeout) as connection:
+            _check_given(user_id=user_id)
             _check_text(user_id=user_id, namespace=namespace)
             sql = _checked_order(order_by, order_direction)
             page = _checked_status(status), include_deleted, *_checked_page(limit, offset), include_payloads
@@ -187,6 +188,13 @@ class ExecutionReader:
         except (StoreError, ValueError) as error:
             msg = f"Failed to {what}: {error}"
             raise ExecutionQueryError(msg) from error
+
+
+def _check_given(**values: str | None) -> None:
+    for name, value in values.items():
+        if value is None:  # in SQL it would mean all of them
+            msg = f"{name} must be given"
+            raise ValueError(msg)
 
 
 def _check_text(**values: str | None) -> None:

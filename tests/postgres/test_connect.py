@@ -6,9 +6,9 @@ import ssl
 
 import pytest
 
-from store import PostgresStore
+from store import ExecutionReader, PostgresStore
 from store.connect import COMMAND_TIMEOUT_SECONDS, WRITER_SETTINGS, connect_options, connect_writer, describe, tls
-from store.errors import MisconfiguredError, UnavailableError
+from store.errors import ExecutionQueryError, MisconfiguredError, UnavailableError
 from tests.conftest import database
 
 LOCAL = [
@@ -113,3 +113,19 @@ async def test_an_absent_database_is_a_mistake(database_url: str) -> None:
     with pytest.raises(MisconfiguredError, match='"absent" does not exist'):
         await store.read_claims("g")
     await store.close()
+
+
+@pytest.mark.parametrize("password", ["s3/cret", "s3#cret", "s3?cret", "s3@cret/", "[s3cret"])
+async def test_no_part_of_a_password_reaches_a_message(password: str) -> None:
+    """A URL whose password is not percent-encoded is refused in words that quote none of it."""
+    with pytest.raises((MisconfiguredError, UnavailableError, ValueError)) as caught:
+        await PostgresStore(f"postgresql://u:{password}@db.invalid/d").read_claims("g")
+    assert "s3" not in str(caught.value)
+    assert "cret" not in str(caught.value)
+
+
+async def test_a_user_must_be_given(database_url: str) -> None:
+    """Listing by a user who is None is refused, rather than listing everybody's."""
+    async with ExecutionReader.connect(database_url) as reader:
+        with pytest.raises(ExecutionQueryError, match="user_id must be given"):
+            await reader.list_by_user(None)  # type: ignore[arg-type] # what a careless caller does
