@@ -20,7 +20,8 @@ bytes and knows nothing else.
 
 The table
 ---------
-`REGISTERS` below: what feeds each register, the parts of its order from left to right, and the columns it holds.
+`REGISTERS` below: what feeds each register, the parts of its order from left to right, and the columns it holds. It is
+read once for each voice in which an event can speak (`_plan`); folding an event is then filling in its own bytes.
 """
 
 from __future__ import annotations
@@ -28,28 +29,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from operator import itemgetter
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from . import orders
 from .identity import RunKey
 from .models import Event, RunReference, stored_json
-from .orders import Part
+from .orders import Part, Slot, Voice
 from .payload import JsonText, Withheld
-from .vocabulary import VERBS, Verb
+from .vocabulary import VERBS, Authority, Verb
 
 # Raised whenever the same events could give another row: a table folded by a newer version is not written by an older.
 FOLD_VERSION = 1
 
 
-class Cell(NamedTuple):
-    """What a register holds: the order it was won with, and the values of its columns."""
+class Cell(Struct, frozen=True):
+    """What a register holds.
+
+    Attributes:
+        order: what it was won with.
+        values: the values of its columns.
+    """
 
     order: bytes
     values: tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(Struct, frozen=True):
     """What is known of an execution.
 
     Attributes:
@@ -65,50 +74,43 @@ class State:
     updated_at: datetime
 
 
+Condition = bool | str  # whether events feed a register; a name is the field that they must carry for it
+
+
 @dataclass(frozen=True, slots=True)
 class Register:
     """One line of the table.
 
     Attributes:
         name: the register; its order's column is `<name>_order`.
-        fed_by: whether an event carries what the register holds.
+        fed_by: whether events of a voice feed the register.
         order: the parts of the order, most important first.
         columns: the names of the values.
         values: the values an event gives them.
-        digested: whether a digest of the values ends the order; false where the order contains the value.
+        digest: what ends the order; None where the order contains the value.
     """
 
     name: str
-    fed_by: Callable[[Event], bool]
+    fed_by: Callable[[Voice], Condition]
     order: tuple[Part, ...]
     columns: tuple[str, ...]
     values: Callable[[Event], tuple[Any, ...]]
-    digested: bool = True
-
-    def cell(self, event: Event, known: dict[Part, bytes] | None = None) -> Cell:
-        """Return the cell that an event feeds; `known` are the parts that other registers have made of it already."""
-        values = self.values(event)
-        parts = {} if known is None else known
-        for part in self.order:
-            if part not in parts:
-                parts[part] = part(event)
-        order = b"".join([parts[part] for part in self.order])
-        return Cell(order + orders.digest(values) if self.digested else order, values)
+    digest: Callable[[tuple[Any, ...]], bytes] | None = orders.digest
 
 
-def carries(field: str) -> Callable[[Event], bool]:
+def carries(field: str) -> Callable[[Voice], Condition]:
     """Fed by any event that carries a field."""
-    return lambda event: getattr(event.data, field) is not None
+    return lambda _: field
 
 
-def says(*verbs: Verb) -> Callable[[Event], bool]:
+def says(*verbs: Verb) -> Callable[[Voice], Condition]:
     """Fed by events of these verbs."""
-    return lambda event: event.verb in verbs
+    return lambda voice: voice.verb in verbs
 
 
-def ends_with(field: str) -> Callable[[Event], bool]:
+def ends_with(field: str) -> Callable[[Voice], Condition]:
     """Fed by terminal events that carry a field."""
-    return lambda event: VERBS[event.verb].terminal and getattr(event.data, field) is not None
+    return lambda voice: VERBS[voice.verb].terminal and field
 
 
 def field(name: str) -> Callable[[Event], tuple[Any, ...]]:
@@ -124,13 +126,17 @@ def payload(name: str) -> Callable[[Event], tuple[JsonText]]:
 def _status(event: Event) -> tuple[Any, ...]:
     rule, data = VERBS[event.verb], event.data
     completed_at = (data.completed_at or event.time) if rule.terminal else None
-    reason = data.reason.text if isinstance(data.reason, Withheld) else data.reason
-    return (rule.status, data.attempt, completed_at, None if reason is None else str(reason), data.actor)
+    reason = None if data.reason is None else _text(data.reason)
+    return (rule.status, data.attempt, completed_at, reason, data.actor)
 
 
-def _carries_error(event: Event) -> bool:
-    ends = VERBS[event.verb].terminal and event.verb is not Verb.COMPLETED
-    return (ends or event.verb is Verb.RETRYING) and event.data.error is not None
+def _text(reason: str | Withheld) -> str:
+    return str(reason.text) if isinstance(reason, Withheld) else reason
+
+
+def _with_error(voice: Voice) -> Condition:
+    ends = VERBS[voice.verb].terminal and voice.verb is not Verb.COMPLETED
+    return (ends or voice.verb is Verb.RETRYING) and "error"
 
 
 def _reference(name: str) -> Callable[[Event], tuple[JsonText]]:
@@ -153,42 +159,42 @@ _CLAIM = (orders.attempt, orders.rank, orders.authority, orders.kind)
 _FACT = (orders.authority, orders.kind, orders.fact_time)
 
 
-def _fact(name: str) -> Register:
-    return Register(name, carries(name), _FACT, (name,), field(name))
+def _fact(name: str, column: str = "") -> Register:
+    return Register(name, carries(name), _FACT, (column or name,), field(name), orders.digest_of_name)
 
 
 REGISTERS: tuple[Register, ...] = (
     Register(
         "status",
-        lambda event: VERBS[event.verb].status is not None,
+        lambda voice: VERBS[voice.verb].status is not None,
         _STATUS,
         ("status", "attempt", "completed_at", "reason", "actor"),
         _status,
     ),
     Register(
         "started",
-        lambda event: event.verb is Verb.STARTED or event.data.started_at is not None,
+        lambda voice: voice.verb is Verb.STARTED or "started_at",
         (orders.attempt, orders.authority, orders.started_earlier),
         ("register_started_at",),
         lambda event: (event.data.started_at or event.time,),
-        digested=False,
+        digest=None,
     ),
     Register("input", carries("input"), (orders.attempt, *_FACT), ("input",), payload("input")),
     Register(
         "output",
-        lambda event: event.verb is Verb.COMPLETED and event.data.output is not None,
+        lambda voice: voice.verb is Verb.COMPLETED and "output",
         _VERDICT,
         ("output",),
         payload("output"),
     ),
-    Register("error", _carries_error, _VERDICT, ("error",), payload("error")),
+    Register("error", _with_error, _VERDICT, ("error",), payload("error")),
     Register(
         "duration",
         ends_with("duration_ms"),
         (*_VERDICT, orders.duration),
         ("register_duration_ms",),
         field("duration_ms"),
-        digested=False,
+        digest=None,
     ),
     Register(
         "progress",
@@ -203,7 +209,7 @@ REGISTERS: tuple[Register, ...] = (
         (orders.attempt, orders.activities),
         ("register_activities_executed",),
         field("activities_executed"),
-        digested=False,
+        digest=None,
     ),
     Register(
         "cancel_request",
@@ -211,7 +217,7 @@ REGISTERS: tuple[Register, ...] = (
         (orders.attempt, orders.earlier_time),
         ("register_cancel_requested_at",),
         lambda event: (event.time,),
-        digested=False,
+        digest=None,
     ),
     Register(
         "visibility",
@@ -219,30 +225,78 @@ REGISTERS: tuple[Register, ...] = (
         (orders.later_time, orders.restored_wins),
         ("deleted_at",),
         lambda event: (event.time if event.verb is Verb.DELETED else None,),
-        digested=False,
+        digest=None,
     ),
     _fact("workflow_id"),
-    Register("user_id", carries("user_id"), _FACT, ("created_by",), field("user_id")),
+    _fact("user_id", "created_by"),
     _fact("workflow_name"),
-    # A default is not carried: an event that is silent about its orchestrator must not outbid one that names it.
-    Register(
-        "orchestrator", lambda event: event.data.states("orchestrator"), _FACT, ("orchestrator",), field("orchestrator")
-    ),
+    _fact("orchestrator"),
     _fact("scheduled_for"),
     _fact("next_run_id"),
     Register("parent", carries("parent"), _FACT, ("parent",), _reference("parent")),
     Register("root", carries("root"), _FACT, ("root",), _reference("root")),
     Register("labels", carries("labels"), (orders.authority, orders.later_time), ("labels",), payload("labels")),
-    Register("highest_claim", orders.is_report, (*_CLAIM, orders.verb), (), lambda _: (), digested=False),
-    Register("lowest_claim", orders.is_report, (*_CLAIM, orders.verb_reversed), (), lambda _: (), digested=False),
+    Register("highest_claim", orders.is_report, (*_CLAIM, orders.verb), (), lambda _: (), digest=None),
+    Register("lowest_claim", orders.is_report, (*_CLAIM, orders.verb_reversed), (), lambda _: (), digest=None),
 )
+
+
+class _Feed(NamedTuple):
+    """A register as events of one voice feed it; `order` picks the parts of the order from their bytes."""
+
+    register: Register
+    order: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]
+
+
+class _Plan(NamedTuple):
+    """What events of one voice feed: in any case, and by the field that they carry; and the bytes they share."""
+
+    always: tuple[_Feed, ...]
+    by_field: Mapping[str, tuple[_Feed, ...]]
+    shared: tuple[bytes, ...]
+
+
+@cache
+def _plan(verb: Verb, authority: Authority, revises: bool) -> _Plan:
+    """Read the table for one voice."""
+    voice = Voice(verb, authority, revises)
+    shared: list[bytes] = [b""]
+    always: list[_Feed] = []
+    by_field: dict[str, tuple[_Feed, ...]] = {}
+    for register in REGISTERS:
+        places = []
+        for part in register.order:
+            piece = part(voice)
+            if not isinstance(piece, Slot):
+                shared.append(piece)
+                piece = len(Slot) + len(shared) - 1
+            places.append(piece)
+        feed = _Feed(register, itemgetter(*places, len(Slot)))  # the last picks b"": a getter of one is none of many
+        condition = register.fed_by(voice)
+        if isinstance(condition, str):
+            by_field[condition] = (*by_field.get(condition, ()), feed)
+        elif condition:
+            always.append(feed)
+    return _Plan(tuple(always), by_field, tuple(shared))
 
 
 def state_of(event: Event) -> State:
     """Return the state that one event alone gives."""
-    known: dict[Part, bytes] = {}
-    cells = {register.name: register.cell(event, known) for register in REGISTERS if register.fed_by(event)}
-    return State(event.data.run, cells, event.time, event.time)
+    data = event.data
+    plan = _plan(event.verb, data.authority, data.revises)
+    feeds = [*plan.always]
+    for name in data.model_fields_set:
+        if name in plan.by_field and getattr(data, name) is not None:
+            feeds += plan.by_field[name]
+    bytes_ = orders.slots(event) + plan.shared
+    cells = {}
+    for register, order in feeds:
+        values = register.values(event)
+        parts = order(bytes_)
+        if register.digest is not None:
+            parts = (*parts, register.digest(values))
+        cells[register.name] = Cell(b"".join(parts), values)
+    return State(data.run, cells, event.time, event.time)
 
 
 def merge(a: State, b: State) -> State:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
 import orjson
 
 DEFAULT_NAMESPACE = "default"
+_IDS_REMEMBERED = 8_192  # the events of an execution come close together
 
 # Fixed for ever: every publisher and every rebuild must arrive at the same id without asking anyone.
 _ID_NAMESPACE = UUID("6f1d3c52-9a1e-5b7c-8f44-2b7f0c6f8a11")
 
 
+@lru_cache(_IDS_REMEMBERED)
 def execution_id(namespace: str, temporal_workflow_id: str, temporal_run_id: str) -> UUID:
     """Return the id of a run: a UUIDv5 over the compact JSON array of its three names in UTF-8."""
     name = orjson.dumps([namespace, temporal_workflow_id, temporal_run_id]).decode()

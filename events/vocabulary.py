@@ -60,6 +60,8 @@ class Verb(StrEnum):
     DELETED = "deleted"
     RESTORED = "restored"
 
+    __hash__ = str.__hash__  # Enum's own is a function in Python, and every event looks its verb up
+
 
 class Authority(StrEnum):
     """Who says so, from the weakest word to the strongest."""
@@ -68,6 +70,8 @@ class Authority(StrEnum):
     WORKER = "worker"
     SERVER = "server"
     OPERATOR = "operator"
+
+    __hash__ = str.__hash__
 
     @property
     def level(self) -> int:

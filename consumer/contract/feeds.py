@@ -13,7 +13,7 @@ import orjson
 from events import Event, Verb, encode
 from events.codec import validate
 from events.examples import example, examples
-from events.fold import Register, state_of
+from events.fold import REGISTERS, Register, state_of
 from events.identity import RunKey
 from events.models import ExecutionData
 from events.vocabulary import VERBS, Authority
@@ -51,7 +51,7 @@ def fed_by(register: Register) -> str:
 
 
 def _feeding(register: Register, data: dict[str, Any]) -> frozenset[Verb]:
-    return frozenset(verb for verb in Verb if register.fed_by(_event(verb, data)))
+    return frozenset(verb for verb in Verb if register.name in _values(_event(verb, data)))
 
 
 def _group(verbs: frozenset[Verb]) -> str:
@@ -69,7 +69,7 @@ def _changed(verb: Verb, field: str) -> list[str]:
     if ExecutionData.model_fields[field].is_required():
         without[field] = "another"
     a, b = _values(_event(verb, full)), _values(_event(verb, without))
-    return [name for name in a if a.get(name) != b.get(name)]
+    return [register.name for register in REGISTERS if a.get(register.name) != b.get(register.name)]
 
 
 def _values(event: Event) -> dict[str, tuple[Any, ...]]:

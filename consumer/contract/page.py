@@ -106,7 +106,7 @@ def _registers() -> Iterator[str]:
 
 
 def _register(register: Register) -> tuple[str, ...]:
-    order = [part.__name__ for part in register.order] + (["digest"] if register.digested else [])
+    order = [part.__name__ for part in register.order] + (["digest"] if register.digest else [])
     held = _codes(feeds.fields_of(register))
     return f"`{register.name}`", feeds.fed_by(register), held, _codes(order), _codes(register.columns)
 

@@ -6,13 +6,13 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from events import Event, State, Verb, fold, row
 from events.catalogue import Catalogue, WorkflowEntry
