@@ -41,7 +41,7 @@ def _prepare_record(
         prepared.dead_letters.append(_dead_letter(partition, record, *chunk.refusal))
         return
     try:
-        event = decode(record.value)
+        event = decode(record.value, record.headers)
     except InvalidEvent as error:
         prepared.dead_letters.append(_dead_letter(partition, record, error.reason, error.field, error.detail))
         return

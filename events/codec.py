@@ -1,13 +1,17 @@
-"""The codec: bytes of a record to an event, and back.
+"""The codec: a record to an event, and back.
 
-Decoding cuts a record into raw slices first, so that payloads keep the text they came in and only the fields of the
-contract are looked at. What is wrong with a record's envelope raises `InvalidEvent` with a reason that names the
-field; what PostgreSQL cannot hold in a payload is withheld and the event stands.
+A record holds a CloudEvent in one of two modes. In the *structured* mode the value is the whole event as JSON; in the
+*binary* mode the value is `data` alone, and the headers `ce_id`, `ce_source`, … are its envelope.
+
+An ordinary record goes the short way (`events.ordinary`). The long way is here, and decides: it cuts a record into raw
+slices first, so that payloads keep the text they came in and only the fields of the contract are looked at. What is
+wrong with a record's envelope raises `InvalidEvent` with a reason that names the field; what PostgreSQL cannot hold in
+a payload is withheld and the event stands.
 """
 
 from __future__ import annotations
 
-import json
+import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from . import limits
 from .errors import InvalidEvent
+from .members import members_of
 from .models import (
     JSON_FIELDS,
     PAYLOAD_FIELDS,
@@ -30,20 +35,23 @@ from .models import (
     RunReference,
     stored_json,
 )
+from .ordinary import ordinary_event
 from .payload import JsonText, Withheld, nests_deeper, refusal
+from .versions import VERSIONS, Members, Versions
 from .vocabulary import VERBS
 
-_TYPE = re.compile(re.escape(TYPE_PREFIX) + r"([a-z_]+)\.v([0-9]+)")
-CONTENT_TYPE = "application/cloudevents+json"
+Headers = Iterable[tuple[str, bytes | None]]
 
-_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+CONTENT_TYPE = "application/cloudevents+json"
+_TYPE = re.compile(re.escape(TYPE_PREFIX) + r"([a-z_]+)\.v(0|[1-9][0-9]{0,8})")
+_STRUCTURED = b"application/cloudevents"
+_ATTRIBUTE = "ce_"
 _VALUE = msgspec.json.Decoder()
 _FIELD_NAMES = {
     name for model in (Event, ExecutionData, ErrorInfo, Progress, RunReference) for name in model.model_fields
 }
 _ENVELOPE_FIELDS = frozenset(Event.model_fields) - {"data", "verb"}
 _DATA_FIELDS = frozenset(ExecutionData.model_fields)
-_SPACE = re.compile(r"[ \t\r\n]*")
 
 # pydantic's own error types in the words of our dead letters; any other type is its own word.
 _REASONS = {
@@ -74,27 +82,73 @@ class Skipped:
     reason: str
 
 
-def decode(value: bytes | None, headers: Iterable[tuple[str, bytes]] = ()) -> Event | Skipped:
-    """Return the event in a record's value.
+def decode(value: bytes | None, headers: Headers = (), *, versions: Versions = VERSIONS) -> Event | Skipped:
+    """Return the event in a record.
+
+    Args:
+        value: the record's value.
+        headers: the record's headers; of a repeated one the first counts.
+        versions: the versions of the contract that are read.
 
     Raises:
         InvalidEvent: the record is not an event of this contract; its reason and field say why.
     """
-    del headers  # the structured form says everything in the value
+    headers = tuple(headers)
+    if len(headers) > limits.HEADERS_MAX:
+        raise InvalidEvent("too_many_headers", detail=f"{len(headers)}, at most {limits.HEADERS_MAX}")
     if value is None:
         return Skipped("tombstone")
-    members = _members(_text(value), "")
-    if (verb := _verb(members.get("type"))) is None:
+    if (attributes := _attributes(headers)) is not None:
+        return _event({**attributes, "data": _text(value)}, versions)
+    if versions is VERSIONS and (event := ordinary_event(value)) is not None:
+        return event
+    members = members_of(_text(value), "")
+    if "data" not in members and "data_base64" in members:
+        members["data"] = _text(_from_base64(members["data_base64"]))
+    return _event(members, versions)
+
+
+def _from_base64(raw: bytes) -> bytes:
+    try:
+        return base64.b64decode(_plain(raw, "data_base64"), validate=True)
+    except (TypeError, ValueError):
+        raise InvalidEvent("not_base64", "data_base64") from None
+
+
+def _attributes(headers: tuple[tuple[str, bytes | None], ...]) -> Members | None:
+    """Return the envelope that the headers hold, or None if the value holds it."""
+    found: dict[str, bytes] = {}
+    for name, value in headers:
+        if value is not None:
+            found.setdefault(name.lower(), value)
+    if found.get("content-type", b"").lower().startswith(_STRUCTURED) or f"{_ATTRIBUTE}specversion" not in found:
+        return None
+    names = sorted(_ENVELOPE_FIELDS | {"type"})
+    return {name: _header(found[key], name) for name in names if (key := _ATTRIBUTE + name) in found}
+
+
+def _header(value: bytes, name: str) -> bytes:
+    try:
+        return orjson.dumps(value.decode())
+    except UnicodeDecodeError as error:
+        raise InvalidEvent("not_utf8", name, f"byte {error.start} of the header") from None
+
+
+def _event(members: Members, versions: Versions) -> Event | Skipped:
+    version, verb = _version_and_verb(members.get("type"))
+    if version == versions.newest and verb not in VERBS:
         return Skipped("unknown_verb")
-    fields = {name: _plain(members[name], name) for name in sorted(_ENVELOPE_FIELDS & members.keys())}
-    raw_data = members.get("data", b"null")
+    envelope = {name: _plain(members[name], name) for name in sorted(_ENVELOPE_FIELDS & members.keys())}
+    verb, said = versions.upcast(version, verb, members_of(members.get("data", b"null"), "data"))
+    if verb not in VERBS:
+        return Skipped("unknown_verb")
     data = {}
-    for name, raw in _members(raw_data, "data").items():
+    for name, raw in said.items():
         if name in _DATA_FIELDS and raw != b"null":
             data[name] = _payload(raw, name) if name in PAYLOAD_FIELDS else _plain(raw, f"data.{name}")
-    if fields.get("specversion") is None:
+    if envelope.get("specversion") is None:
         raise InvalidEvent("missing", "specversion")
-    return validate({**fields, "verb": verb, "data": data})
+    return validate({**envelope, "verb": verb, "data": data})
 
 
 def validate(fields: dict[str, Any]) -> Event:
@@ -146,55 +200,14 @@ def _text(value: bytes) -> bytes:
     return value
 
 
-def _members(raw: bytes | msgspec.Raw, field: str) -> dict[str, bytes]:
-    """Return the members of a JSON object as raw slices."""
-    try:
-        return {name: bytes(slice_) for name, slice_ in _MEMBERS.decode(raw).items()}
-    except msgspec.ValidationError:
-        raise InvalidEvent("missing" if field and bytes(raw) == b"null" else "not_an_object", field) from None
-    except RecursionError:
-        raise InvalidEvent("too_deep", field) from None
-    except msgspec.DecodeError:
-        return _members_by_hand(bytes(raw).decode(), field)
-
-
-def _members_by_hand(text: str, field: str) -> dict[str, bytes]:
-    """Do the same for what a strict parser refuses and a payload may contain: NaN and halves of surrogate pairs."""
-    scanner = json.JSONDecoder(parse_int=str)  # Python converts no integer of more than 4,300 digits
-    members: dict[str, bytes] = {}
-    try:
-        if not isinstance(scanner.decode(text), dict):
-            raise InvalidEvent("not_an_object", field)
-        at = _skip(text, text.index("{") + 1)
-        while text[at] != "}":
-            name, at = scanner.raw_decode(text, _skip(text, at + (text[at] == ",")))
-            start = _skip(text, _skip(text, at) + 1)
-            _, at = scanner.raw_decode(text, start)
-            members[name] = text[start:at].encode()
-            at = _skip(text, at)
-    except RecursionError:
-        raise InvalidEvent("too_deep", field) from None
-    except ValueError as error:
-        raise InvalidEvent("not_json", field, str(error)) from None
-    return members
-
-
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
-
-
-def _verb(raw: bytes | None) -> str | None:
-    """Return the verb of a type, or None if it is one that a later v1 has added."""
+def _version_and_verb(raw: bytes | None) -> tuple[int, str]:
     if raw is None:
         raise InvalidEvent("missing", "type")
     type_ = _plain(raw, "type")
     match = _TYPE.fullmatch(type_) if isinstance(type_, str) else None
     if match is None:
         raise InvalidEvent("unknown_type", "type")
-    if match[2] != "1":
-        raise InvalidEvent("unsupported_version", "type", f"v{match[2]}; this consumer reads v1")
-    return match[1] if match[1] in VERBS else None
+    return int(match[2]), match[1]
 
 
 def _plain(raw: bytes, field: str) -> Any:  # noqa: ANN401 - validated by the models

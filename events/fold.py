@@ -242,10 +242,12 @@ REGISTERS: tuple[Register, ...] = (
 
 
 class _Feed(NamedTuple):
-    """A register as events of one voice feed it; `order` picks the parts of the order from their bytes."""
+    """A register as events of one voice feed it; `parts` picks the parts of its order from their bytes."""
 
-    register: Register
-    order: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]
+    name: str
+    values: Callable[[Event], tuple[Any, ...]]
+    parts: Callable[[tuple[bytes, ...]], tuple[bytes, ...]]
+    digest: Callable[[tuple[Any, ...]], bytes] | None
 
 
 class _Plan(NamedTuple):
@@ -267,11 +269,13 @@ def _plan(verb: Verb, authority: Authority, revises: bool) -> _Plan:
         places = []
         for part in register.order:
             piece = part(voice)
-            if not isinstance(piece, Slot):
+            if isinstance(piece, Slot):
+                places.append(int(piece))
+            else:
+                places.append(len(Slot) + len(shared))
                 shared.append(piece)
-                piece = len(Slot) + len(shared) - 1
-            places.append(piece)
-        feed = _Feed(register, itemgetter(*places, len(Slot)))  # the last picks b"": a getter of one is none of many
+        parts = itemgetter(*places, len(Slot))  # the last is b"", for a getter of one thing returns no tuple
+        feed = _Feed(register.name, register.values, parts, register.digest)
         condition = register.fed_by(voice)
         if isinstance(condition, str):
             by_field[condition] = (*by_field.get(condition, ()), feed)
@@ -285,17 +289,16 @@ def state_of(event: Event) -> State:
     data = event.data
     plan = _plan(event.verb, data.authority, data.revises)
     feeds = [*plan.always]
-    for name in data.model_fields_set:
-        if name in plan.by_field and getattr(data, name) is not None:
-            feeds += plan.by_field[name]
+    for carried in data.model_fields_set:
+        if carried in plan.by_field and getattr(data, carried) is not None:
+            feeds += plan.by_field[carried]
     bytes_ = orders.slots(event) + plan.shared
     cells = {}
-    for register, order in feeds:
-        values = register.values(event)
-        parts = order(bytes_)
-        if register.digest is not None:
-            parts = (*parts, register.digest(values))
-        cells[register.name] = Cell(b"".join(parts), values)
+    for name, values_of, parts_of, digest in feeds:
+        values = values_of(event)
+        parts = parts_of(bytes_)
+        order = b"".join(parts) if digest is None else b"".join((*parts, digest(values)))
+        cells[name] = Cell(order, values)
     return State(data.run, cells, event.time, event.time)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 RECORD_BYTES_MAX = 1_048_576  # the brokers' own default for a record; anything larger came round that limit
+HEADERS_MAX = 1_000  # a record has a handful; more are an attack or a loop, and each becomes an object
 IDENTIFIER_BYTES_MAX = 512  # four of them fit into one B-tree key of PostgreSQL, which ends at 2,704 bytes
 TEXT_BYTES_MAX = 8_192  # a reason is a sentence or a page, not a log file
 RECORD_DEPTH_MAX = 500  # counted, not left to the parser, whose own bound moves with the depth of its caller's stack

@@ -29,12 +29,18 @@ from .payload import JsonText, Withheld
 from .vocabulary import VERBS, Authority, Verb
 
 TYPE_PREFIX = "workflow.execution."
-TYPE_SUFFIX = ".v1"
+VERSION = 1
+TYPE_SUFFIX = f".v{VERSION}"
 
 _RFC3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(?:\.([0-9]{1,9})[0-9]*)?"
     r"([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
+
+
+def type_of(verb: Verb) -> str:
+    """Return the CloudEvents type of a verb."""
+    return f"{TYPE_PREFIX}{verb}{TYPE_SUFFIX}"
 
 
 def refuse(code: str, message: str) -> PydanticCustomError:
@@ -107,6 +113,10 @@ Identifier = Annotated[str, Field(min_length=1, max_length=limits.IDENTIFIER_BYT
 Instant = Annotated[datetime, BeforeValidator(parse_time), _TIME_SCHEMA]
 Json = Annotated[JsonText | Withheld, BeforeValidator(_json_text), WithJsonSchema({})]
 Text = Annotated[str, Field(max_length=limits.TEXT_BYTES_MAX), AfterValidator(_sentences)]
+Labels = Annotated[dict[str, str], AfterValidator(_labels)]
+Amount = Annotated[float | int, Field(ge=0, allow_inf_nan=False)]
+Attempt = Annotated[int, Field(ge=1, le=limits.COUNT_MAX)]
+Spoken = Annotated[Authority, Field(strict=False)]
 Marker = InstanceOf[Withheld]  # made by the codec alone: an object of the same shape in a record is not one
 Count = Annotated[int, Field(ge=0, le=limits.COUNT_MAX)]
 DurationMs = Annotated[int, Field(ge=0, le=limits.DURATION_MS_MAX)]
@@ -133,8 +143,8 @@ class ErrorInfo(Part):
 class Progress(Part):
     """How far the work is."""
 
-    done: float | int | None = Field(None, ge=0, description="units done", allow_inf_nan=False)
-    total: float | int | None = Field(None, ge=0, description="units in all", allow_inf_nan=False)
+    done: Amount | None = Field(None, description="units done")
+    total: Amount | None = Field(None, description="units in all")
     message: str | None = Field(None, description="one line for people")
 
 
@@ -154,8 +164,8 @@ class ExecutionData(Part):
     temporal_run_id: Identifier = Field(description="the orchestrator's id of this run")
     namespace: Identifier = Field(DEFAULT_NAMESPACE, description="the orchestrator's namespace")
     orchestrator: Identifier = Field("temporal", description="what runs the workflow")
-    attempt: int = Field(1, ge=1, le=limits.COUNT_MAX, description="how often this same run was opened")
-    authority: Annotated[Authority, Field(strict=False)] = Field(Authority.WORKER, description="who says so")
+    attempt: Attempt = Field(1, description="how often this same run was opened")
+    authority: Spoken = Field(Authority.WORKER, description="who says so")
     revises: bool = Field(
         default=False, description="with authority server: reopens or corrects without counting attempts"
     )
@@ -164,9 +174,7 @@ class ExecutionData(Part):
     next_run_id: Identifier | None = Field(None, description="the run that follows this one")
     parent: RunReference | None = Field(None, description="the run that started this one")
     root: RunReference | None = Field(None, description="the first run of the tree")
-    labels: Annotated[dict[str, str], AfterValidator(_labels)] | Marker | None = Field(
-        None, description="names and values to filter by"
-    )
+    labels: Labels | Marker | None = Field(None, description="names and values to filter by")
     scheduled_for: Instant | None = Field(None, description="when it is due to start")
     queue: Identifier | None = Field(None, description="where it waits to be picked up")
     started_at: Instant | None = Field(None, description="when it started")
@@ -238,7 +246,7 @@ class Event(Part):
     @property
     def type(self) -> str:
         """The CloudEvents type."""
-        return f"{TYPE_PREFIX}{self.verb}{TYPE_SUFFIX}"
+        return type_of(self.verb)
 
     @property
     def execution_id(self) -> UUID:

@@ -12,7 +12,7 @@ import re
 from typing import Any, Literal
 
 from . import limits
-from .models import TYPE_PREFIX, TYPE_SUFFIX, Event
+from .models import TYPE_PREFIX, TYPE_SUFFIX, Event, type_of
 from .vocabulary import VERBS, Authority, Verb
 
 Schema = dict[str, Any]
@@ -43,11 +43,6 @@ _SHARED: tuple[tuple[str, Schema, Schema], ...] = (
         },
     ),
 )
-
-
-def type_of(verb: Verb) -> str:
-    """Return the CloudEvents type of a verb."""
-    return f"{TYPE_PREFIX}{verb}{TYPE_SUFFIX}"
 
 
 def event_schema(side: Side) -> Schema:

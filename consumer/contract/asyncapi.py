@@ -9,7 +9,7 @@ import orjson
 from events import Verb, encode
 from events.codec import CONTENT_TYPE
 from events.examples import example
-from events.schema import type_of
+from events.models import type_of
 from events.vocabulary import VERBS
 
 CHANNEL = "workflow-executions"

@@ -14,7 +14,7 @@ from events.codec import CONTENT_TYPE
 from events.fold import REGISTERS, Register
 from events.models import PAYLOAD_FIELDS
 from events.orders import Part
-from events.schema import type_of
+from events.models import type_of
 from events.vocabulary import VERBS, VerbRule
 
 _SHOWN = Verb.COMPLETED

@@ -14,7 +14,7 @@ from consumer.contract.page import limit_table
 from events import Status, Verb, limits
 from events.fold import REGISTERS
 from events.models import ExecutionData
-from events.schema import type_of
+from events.models import type_of
 from tests.architecture.sources import ROOT
 from tests.docs.pages import table
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from events import Event, InvalidEvent, Skipped, decode, encode, fold, row
 from events import limits as bounds
-from events.models import Progress
+from events.models import ExecutionData, Progress
 from events.payload import JsonText, Withheld
 from tests.strategies import any_identifiers, events, json_texts
 from tests.unit.records import ENVELOPE, NAMES, decoded, record, refused
@@ -374,11 +374,33 @@ def test_null_is_not_carried() -> None:
     assert not event.data.states("attempt")
 
 
-def test_the_last_of_two_members_counts() -> None:
-    """Of a member that an envelope holds twice the last counts, in the quick reader as in the patient one."""
-    twice = record(raw={"user_id": '"first"'}).replace(b'"user_id"', b'"user_id":"zero","user_id"')
-    assert decoded(twice).data.user_id == "first"
-    assert decoded(twice.replace(b'"zero"', b"NaN")).data.user_id == "first"
+TWICE = {
+    "id": record().replace(b'"id"', b'"id":"e1","id"'),
+    "data": record().replace(b'"data"', b'"data":{},"data"'),
+    "data.user_id": record({"user_id": "ada"}).replace(b'"user_id"', b'"user_id":"zero","user_id"'),
+    "data.attempt": record({"attempt": 1}).replace(b'"attempt"', b'"attempt":1 , "attempt"'),
+    "data.input": record({"input": 1}).replace(b'"input"', b'"input":NaN,"input"'),
+    "data.new": record({"new": 1}).replace(b'"new"', b'"n\\u0065w":[1],"new"'),
+    "new": record(new="x").replace(b'"new"', b'"new":"y","new"'),
+}
+
+
+@pytest.mark.parametrize(("field", "value"), TWICE.items(), ids=TWICE.keys())
+def test_a_name_that_stands_twice_is_refused(field: str, value: bytes) -> None:
+    """Nobody can say which of two members is meant, so a record that says something twice is refused and names it."""
+    assert refused(value) == ("duplicate_name", field)
+
+
+def test_in_a_payload_a_name_may_stand_twice() -> None:
+    """Inside a payload the last of two members counts, as in PostgreSQL, and its text is kept."""
+    said: dict[str, str | bytes] = {
+        "input": '{"a":1,"a":2}',
+        "error": '{"message":"x","message":"y"}',
+        "labels": '{"a":"","a":"1"}',
+    }
+    event = decoded(record(raw=said))
+    assert (event.data.input, event.data.labels) == ('{"a":1,"a":2}', {"a": "1"})
+    assert row(fold([event])).input == {"a": 2}
 
 
 def test_headers_say_nothing() -> None:
@@ -457,6 +479,7 @@ def test_an_event_is_encoded_as_structured_cloudevents() -> None:
     }
 
 
+DATA_FIELDS = sorted(ExecutionData.model_fields)
 mutations = st.lists(
     st.tuples(
         st.integers(0, 400), st.sampled_from([b"", b'"', b"{", b"}", b",", b":", b"\\", b"NaN", b"\x00", b"1e9"])
