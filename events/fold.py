@@ -46,7 +46,7 @@ from .vocabulary import VERBS, Authority, Verb
 FOLD_VERSION = 1
 
 
-class Cell(Struct, frozen=True):
+class Cell(Struct, frozen=True, gc=False):
     """What a register holds.
 
     Attributes:
@@ -58,7 +58,7 @@ class Cell(Struct, frozen=True):
     values: tuple[Any, ...]
 
 
-class State(Struct, frozen=True):
+class State(Struct, frozen=True, gc=False):
     """What is known of an execution.
 
     Attributes:
@@ -269,11 +269,11 @@ def _plan(verb: Verb, authority: Authority, revises: bool) -> _Plan:
         places = []
         for part in register.order:
             piece = part(voice)
-            if isinstance(piece, Slot):
-                places.append(int(piece))
-            else:
+            if isinstance(piece, bytes):
                 places.append(len(Slot) + len(shared))
                 shared.append(piece)
+            else:
+                places.append(int(piece))
         parts = itemgetter(*places, len(Slot))  # the last is b"", for a getter of one thing returns no tuple
         feed = _Feed(register.name, register.values, parts, register.digest)
         condition = register.fed_by(voice)

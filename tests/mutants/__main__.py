@@ -27,70 +27,82 @@ TIMEOUT_SECONDS = 180
 
 FOLD, ORDERS, VOCABULARY, ROW = "events/fold.py", "events/orders.py", "events/vocabulary.py", "events/row.py"
 
+DEFAULT_ORCHESTRATOR = """\
+    Register("orchestrator", lambda _: True, _FACT, ("orchestrator",), field("orchestrator")),"""
+
+FLIPPED = """\
+def _flipped(piece):
+    return bytes(255 - byte for byte in piece) if isinstance(piece, bytes) else piece - len(Slot)
+
+
+"""
+
 # file, what stands there, what the mutant has instead, and what that means
 BY_HAND = (
     (FOLD, "cell.order > held.order", "cell.order < held.order", "the smaller order wins"),
     (FOLD, "cell.order > held.order", "True", "the last event wins"),
     (FOLD, "min(a.created_at, b.created_at)", "a.created_at", "created_at of whoever came first"),
     (FOLD, "max(a.updated_at, b.updated_at)", "b.updated_at", "updated_at of whoever came last"),
-    (FOLD, "order + orders.digest(values) if self.digested", "order if self.digested", "no digest ends an order"),
-    (FOLD, "event.verb is Verb.STARTED or ", "", "`started` without started_at reports no start"),
-    (FOLD, "event.verb is Verb.COMPLETED and event.data.output", "event.data.output", "any event gives an output"),
-    (FOLD, "(ends or event.verb is Verb.RETRYING) and", "ends and", "`retrying` gives no error"),
-    (FOLD, "VERBS[event.verb].terminal and event.verb is not", "event.verb is not", "any event gives an error"),
+    (FOLD, "if digest is None else", "if True else", "no digest ends an order"),
+    (FOLD, "voice.verb is Verb.STARTED or ", "", "`started` without started_at reports no start"),
+    (FOLD, 'voice.verb is Verb.STARTED or "started_at"', "voice.verb is Verb.STARTED", "only `started` gives a start"),
+    (FOLD, 'voice.verb is Verb.COMPLETED and "output"', '"output"', "any event gives an output"),
+    (FOLD, "(ends or voice.verb is Verb.RETRYING) and", "ends and", "`retrying` gives no error"),
+    (FOLD, "VERBS[voice.verb].terminal and voice.verb is not", "voice.verb is not", "any event gives an error"),
+    (FOLD, "VERBS[voice.verb].terminal and field", "field", "any event gives a duration"),
     (FOLD, "(data.completed_at or event.time) if", "event.time if", "completed_at is ignored"),
-    (FOLD, 'lambda event: event.data.states("orchestrator")', "lambda event: True", "a default outbids a statement"),
+    (FOLD, '    _fact("orchestrator"),', DEFAULT_ORCHESTRATOR, "a default outbids a statement"),
     (
         ORDERS,
-        "return event.data.authority is Authority.OPERATOR or event.data.revises",
-        "return event.data.revises",
+        "return voice.authority is Authority.OPERATOR or voice.revises",
+        "return voice.revises",
         "an operator does not revise",
     ),
     (
         ORDERS,
-        "event.data.authority is Authority.OPERATOR or event.data.revises",
-        "event.data.authority is Authority.OPERATOR",
+        "return voice.authority is Authority.OPERATOR or voice.revises",
+        "return voice.authority is Authority.OPERATOR",
         "a server does not revise",
     ),
     (ORDERS, "in (Authority.WORKER, Authority.SERVER)", "in tuple(Authority)", "a guess is a report"),
-    (ORDERS, "reporter and not is_revision(event)", "reporter", "a revision is a report as well"),
+    (ORDERS, "reporter and not is_revision(voice)", "reporter", "a revision is a report as well"),
     (
         ORDERS,
-        "earlier(event.time) if is_report(event) else later(event.time)",
-        "later(event.time)",
+        "Slot.EARLIER if is_report(voice) else Slot.LATER",
+        "Slot.LATER",
         "of reports the later wins",
     ),
     (
         ORDERS,
-        "earlier(event.time) if is_report(event) else later(event.time)",
-        "earlier(event.time)",
+        "Slot.EARLIER if is_report(voice) else Slot.LATER",
+        "Slot.EARLIER",
         "of revisions the earlier wins",
     ),
     (
         ORDERS,
-        "later(event.time) if is_revision(event) else earlier(event.time)",
-        "earlier(event.time)",
+        "Slot.LATER if is_revision(voice) else Slot.EARLIER",
+        "Slot.EARLIER",
         "a revised fact does not change again",
     ),
     (
         ORDERS,
-        "later(event.time) if is_revision(event) else earlier(event.time)",
-        "later(event.time)",
+        "Slot.LATER if is_revision(voice) else Slot.EARLIER",
+        "Slot.LATER",
         "the last word about a fact stands",
     ),
     (
         ORDERS,
-        "return earlier(event.data.started_at or event.time)",
-        "return later(event.data.started_at or event.time)",
+        "else earlier(data.started_at)",
+        "else later(data.started_at)",
         "the later start wins",
     ),
     (
         ORDERS,
-        "return earlier(event.data.started_at or event.time)",
-        "return earlier(event.time)",
+        "by_time if data.started_at is None else earlier(data.started_at)",
+        "by_time",
         "started_at takes no part in its order",
     ),
-    (ORDERS, '(event.verb == "restored")', '(event.verb == "deleted")', "at equal times deletion wins"),
+    (ORDERS, "(voice.verb is Verb.RESTORED)", "(voice.verb is Verb.DELETED)", "at equal times deletion wins"),
     (
         ORDERS,
         "ATTEMPT_BYTES] == status_order[ATTEMPT_BYTES] and order[VERB_BYTE]",
@@ -150,10 +162,19 @@ def _of_orders() -> Iterator[Mutant]:
             if isinstance(part, ast.Starred):
                 continue  # its parts have mutants of their own
             text = ast.get_source_segment(source, part)
-            flipped = f"(lambda event: bytes(255 - byte for byte in {text}(event)))"
-            if len(order.elts) > 1:
-                yield Mutant(FOLD, _replaced(source, part, "lambda event: b''"), f"{name}: without {text}")
-            yield Mutant(FOLD, _replaced(source, part, flipped), f"{name}: {text} reversed")
+            dropped = _replaced(source, part, "lambda _: b''")
+            flipped = _replaced(source, part, f"(lambda voice: _flipped({text}(voice)))")
+            yield Mutant(FOLD, dropped, f"{name}: without {text}")
+            yield Mutant(FOLD, _with_flipped_slots(flipped), f"{name}: {text} reversed")
+
+
+def _with_flipped_slots(source: str) -> str:
+    """Put every slot's bytes upside down behind the others, where `_flipped` finds them counting from the end."""
+    bytes_ = "bytes_ = orders.slots(event) + plan.shared"
+    assert source.count(bytes_) == 1
+    return source.replace(bytes_, f"{bytes_} + tuple(map(_flipped, orders.slots(event)))").replace(
+        "def carries(", FLIPPED + "def carries(", 1
+    )
 
 
 def _orders(module: ast.Module) -> Iterator[tuple[str, ast.Tuple]]:
