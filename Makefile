@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 COVERAGE_PERCENT := 90
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system mutants check up down format contract requirements clean python
+.PHONY: help demo test test-system laws-deep mutants bench-core check up down format contract requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -20,12 +20,19 @@ demo: $(READY) ## Run real workflows through the whole path and compare every ro
 
 test: $(READY) ## Run the tests on real servers, and demand that they cover the code.
 	$(BIN)/pytest -m "not system" --cov --cov-report=term --cov-fail-under=$(COVERAGE_PERCENT)
+	$(BIN)/coverage report --include='events/*' --omit='events/publisher/*,events/adapters/*' --fail-under=100
 
 test-system: $(READY) ## Run the tests that fault or kill the whole stack.
 	$(BIN)/pytest -m system
 
+laws-deep: $(READY) ## Try the laws on 5,000 random histories each, others every time (twenty minutes).
+	WEX_LAWS=deep $(BIN)/pytest tests/laws tests/conformance/test_histories.py --timeout=3600 --hypothesis-show-statistics
+
 mutants: $(READY) ## Weaken the fold in over a hundred ways and see each one noticed (ten minutes).
 	$(BIN)/python -m tests.mutants
+
+bench-core: $(READY) ## Time decoding and folding beside orjson and msgspec; PROFILE=1 shows where it goes.
+	$(BIN)/python -m benchmarks.core $(if $(PROFILE),--profile)
 
 check: $(READY) ## Check format, lint, types, imports, migrations and pinned requirements.
 	$(BIN)/ruff format --check .

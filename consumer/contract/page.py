@@ -31,6 +31,10 @@ value of a Kafka record with the header `content-type: {CONTENT_TYPE}` and the e
 set. Every event may carry every field, so that a late `completed` with `started_at` repairs a lost `started`; a null is
 a field that is not stated. [publishing.md](publishing.md) shows how to publish them from Python.
 
+The binary mode is read as well: the value is `data` alone, and the headers `ce_id`, `ce_source`, `ce_specversion`,
+`ce_type`, `ce_time`, … are the envelope. A record is in that mode if it has `ce_specversion` and its `content-type` is
+not `application/cloudevents…`. In the structured mode `data` may also come as `data_base64`.
+
 For programs: [schema for publishers](contract/publisher.schema.json) (closed: an unknown field is a mistake),
 [schema for consumers](contract/consumer.schema.json) (open: v1 only grows), [AsyncAPI](contract/asyncapi.json), and an
 example of every verb in `contract/examples`. `wex lint FILE` says what is wrong with an event, or what row it makes.
@@ -40,8 +44,9 @@ _PAYLOADS = f"""\
 {", ".join(f"`{name}`" for name in sorted(PAYLOAD_FIELDS))} are payloads: what PostgreSQL cannot hold there is withheld
 and the event stands. Anything else that is wrong makes the record a dead letter with a reason and the field's name. A
 field that the contract does not know is ignored, a verb of v1 that it does not know is skipped, another version is
-refused.
+refused. v1 only grows; should there be a v2, what v1 said is read for ever, through an upcaster.
 
+- A name that stands twice in the envelope or in `data` makes the record a dead letter: nobody can say which is meant.
 - A terminal event of authority `inferred` must state `attempt`; one of an `operator` must state `attempt` and
   `completed_at`.
 - Only authority `server` can say `revises`.
