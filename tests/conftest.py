@@ -13,7 +13,13 @@ import pytest
 
 from store.migrate import migrate
 from tests import stack
+from tests.histories_seen import HistoriesSeen
 from tests.stack import Servers
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch what the laws try."""
+    config.pluginmanager.register(HistoriesSeen(), "histories seen")
 
 
 def pytest_report_header() -> str:

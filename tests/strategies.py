@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from events import Authority, Event, Verb, decode, encode
-from events.payload import JsonText
+from events import Event, Verb, decode, encode
+from events.payload import JsonText, Withheld
 from events.vocabulary import VERBS
-from tests.lives import at, event
+from tests.histories_seen import HISTORIES, note, profile
+from tests.lives import LIVES, at, event, life
 
 RUNS = ("run-1", "run-2", "run-3")
 TERMINAL_VERBS = tuple(verb for verb in Verb if VERBS[verb].terminal)
@@ -54,10 +57,7 @@ NASTY_JSON = tuple(
     )
 )
 
-moments = st.sampled_from(SECONDS).map(at)
-identifiers = st.sampled_from(NASTY_TEXTS)
 any_identifiers = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=60)
-payloads = st.sampled_from(NASTY_JSON)
 
 # Any JSON value whose numbers are short enough to be kept.
 json_values = st.recursive(
@@ -76,76 +76,162 @@ json_texts = st.builds(
     st.sampled_from([None, 0, 1]),
 )
 
-_errors = st.fixed_dictionaries(
-    {"message": st.sampled_from(["E1", "E2", *NASTY_TEXTS[:3]])},
-    optional={"type": identifiers, "code": identifiers, "stack_trace": identifiers, "retryable": st.booleans()},
+
+def _as_decoded(text: JsonText) -> JsonText | Withheld:
+    """A payload as the codec gives it: withheld if PostgreSQL could not hold it."""
+    read = decode(encode(event("completed", output=text)))
+    assert isinstance(read, Event)
+    assert read.data.output is not None
+    return read.data.output
+
+
+_DECODED_JSON = tuple(map(_as_decoded, NASTY_JSON))
+_KEPT_JSON = tuple(value for value in _DECODED_JSON if isinstance(value, JsonText))
+
+# What an event may carry, and the values it may have, the simplest first.
+_REFERENCES = tuple(
+    {"temporal_workflow_id": workflow, "temporal_run_id": run} | namespace
+    for namespace in ({}, {"namespace": "elsewhere"})
+    for workflow in "pq"
+    for run in "12"
 )
-_progress = st.fixed_dictionaries(
-    {},
-    optional={
-        "done": st.sampled_from([0, 1, 2.5, 10**20]),
-        "total": st.sampled_from([3, 1e22]),
-        "message": st.sampled_from(["half", "more"]),
-    },
-)
-_references = st.fixed_dictionaries(
-    {"temporal_workflow_id": st.sampled_from(["p", "q"]), "temporal_run_id": st.sampled_from(["1", "2"])},
-    optional={"namespace": st.just("elsewhere")},
-)
-_optional_fields: dict[str, st.SearchStrategy[Any]] = {
-    "user_id": st.sampled_from(["ada", "bob"]),
-    "workflow_name": st.sampled_from(["Invoice", "Invoicing"]),
-    "orchestrator": st.sampled_from(["temporal", "airflow"]),
-    "next_run_id": st.sampled_from(["next-1", "next-2"]),
-    "scheduled_for": moments,
-    "started_at": moments,
-    "parent": _references,
-    "root": _references,
-    "labels": st.dictionaries(st.sampled_from(["team", "tier"]), identifiers, max_size=2),
-    "input": payloads,
-    "output": payloads,
-    "error": _errors,
-    "progress": _progress,
-    "duration_ms": st.sampled_from([0, 1, 5_000_000_000]),
-    "activities_executed": st.integers(0, 3),
-    "reason": identifiers,
-    "actor": identifiers,
-    "queue": identifiers,
-    "timeout_kind": identifiers,
-    "timeout_ms": st.sampled_from([0, 1_000]),
+_VALUES: dict[str, Sequence[Any]] = {
+    "reason": NASTY_TEXTS,
+    "actor": NASTY_TEXTS,
+    "user_id": ("ada", "bob"),
+    "workflow_name": ("Invoice", "Invoicing"),
+    "orchestrator": ("temporal", "airflow"),
+    "next_run_id": ("next-1", "next-2"),
+    "scheduled_for": tuple(map(at, SECONDS)),
+    "started_at": tuple(map(at, SECONDS)),
+    "parent": _REFERENCES,
+    "root": _REFERENCES,
+    "labels": ({}, {"tier": "it's"}, *({"team": text} for text in NASTY_TEXTS), {"team": "plain", "tier": "plain"}),
+    "input": _DECODED_JSON,
+    "output": _DECODED_JSON,
+    "error": (
+        *({"message": message} for message in ("E1", "E2", *NASTY_TEXTS[:3])),
+        *({"message": "E1", name: text} for text in NASTY_TEXTS for name in ("type", "code", "stack_trace")),
+        *({"message": "E2", "code": "1", "retryable": retryable} for retryable in (False, True)),
+    ),
+    "progress": (
+        *({}, {"message": "half"}, {"message": "more"}, {"total": 1e22}, {"done": 1, "total": 3, "message": "half"}),
+        *({"done": done, "total": 3} for done in (0, 1, 2.5, 10**20)),
+    ),
+    "duration_ms": (0, 1, 5_000_000_000),
+    "activities_executed": (0, 1, 2, 3),
+    "queue": NASTY_TEXTS,
+    "timeout_kind": NASTY_TEXTS,
+    "timeout_ms": (0, 1_000),
 }
-_some_fields = st.lists(st.sampled_from(sorted(_optional_fields)), max_size=6, unique=True).flatmap(
-    lambda names: st.fixed_dictionaries({name: _optional_fields[name] for name in names})
+Draft = dict[str, Any]  # the arguments of `tests.lives.event`
+Fields = st.SearchStrategy[tuple[str, Any]]
+
+
+def _fields(values: dict[str, Sequence[Any]]) -> Fields:
+    """A field and its value in one draw, for histories are drawn often; every field is equally likely."""
+    turns = range(max(map(len, values.values())))
+    return st.sampled_from([(name, of[turn % len(of)]) for turn in turns for name, of in values.items()])
+
+
+# A withheld payload is not encoded as what it was, but as a marker: only histories have them.
+_any_fields = _fields(_VALUES)
+_encoded_fields = _fields(_VALUES | {"input": _KEPT_JSON, "output": _KEPT_JSON})
+_AUTHORITIES: tuple[Draft, ...] = (
+    {},
+    {"authority": "worker"},
+    {"authority": "server"},
+    {"authority": "server", "revises": True},
+    {"authority": "operator"},
+    {"authority": "inferred"},
 )
+_ends = st.sampled_from([*[None] * (3 * len(SECONDS)), *map(at, SECONDS)])
 
 
 @st.composite
-def events(draw: st.DrawFn, runs: Sequence[str] = RUNS, verbs: Sequence[Verb] = tuple(Verb)) -> Event:
-    """Any event that the contract allows, of one of a few runs."""
-    verb = draw(st.sampled_from(verbs))
-    authority = draw(st.sampled_from(list(Authority)))
-    data: dict[str, Any] = {"workflow_id": draw(st.sampled_from(["invoice", "billing"])), "authority": str(authority)}
-    data |= draw(_some_fields)
-    if authority is Authority.SERVER:
-        data["revises"] = draw(st.booleans())
-    needs_attempt = VERBS[verb].terminal and authority in (Authority.OPERATOR, Authority.INFERRED)
-    if needs_attempt or draw(st.booleans()):
-        data["attempt"] = draw(st.integers(1, 3))
-    if authority is Authority.OPERATOR or draw(st.integers(0, 3)) == 0:
-        data["completed_at"] = draw(moments)
-    seconds = draw(st.sampled_from(SECONDS))
-    made = event(verb, seconds, run=draw(st.sampled_from(runs)), event_id=draw(st.sampled_from(["e1", "e2"])), **data)
-    read = decode(encode(made))
-    assert isinstance(read, Event)
-    return read
+def _drafts(draw: st.DrawFn, runs: Sequence[str], verbs: Sequence[Verb], fields: Fields) -> Draft:
+    return {
+        "verb": draw(st.sampled_from(verbs)),
+        "seconds": draw(st.sampled_from(SECONDS)),
+        "run": draw(st.sampled_from(runs)),
+        "event_id": draw(st.sampled_from(["e1", "e2"])),
+        "workflow_id": draw(st.sampled_from(["invoice", "billing"])),
+        "attempt": draw(st.sampled_from([None, 1, 2, 3, None])),
+        "completed_at": draw(_ends),
+        **draw(st.sampled_from(_AUTHORITIES)),
+        **dict(draw(st.lists(fields, max_size=6))),
+    }
 
 
-def histories(max_size: int = 8, runs: Sequence[str] = RUNS[:1]) -> st.SearchStrategy[list[Event]]:
-    """Events of one execution (or of a few), in the order in which they are read."""
-    return st.lists(events(runs), min_size=1, max_size=max_size)
+def _event(draft: Draft) -> Event:
+    """The event of a draft, with what the verdicts of operators and guessers must state."""
+    if draft["verb"] in TERMINAL_VERBS and draft.get("authority") in ("operator", "inferred"):
+        draft = draft | {"attempt": draft["attempt"] or 1}
+        if draft["authority"] == "operator":
+            draft["completed_at"] = draft["completed_at"] or at(draft["seconds"])
+    return event(**{name: value for name, value in draft.items() if value is not None})
+
+
+def events(runs: Sequence[str] = RUNS, verbs: Sequence[Verb] = tuple(Verb)) -> st.SearchStrategy[Event]:
+    """Any event that the contract allows, of one of a few runs, as the codec would give it."""
+    return _drafts(runs, verbs, _encoded_fields).map(_event)
+
+
+@st.composite
+def _echoes(draw: st.DrawFn, draft: Draft) -> Draft:
+    """A twin of an event, with another value of one field, or a rival, which ends the same attempt in some way."""
+    if draw(st.booleans()):
+        authority = draw(st.sampled_from(["worker", "worker", "inferred", "operator"]))
+        return draft | {"verb": draw(st.sampled_from(TERMINAL_VERBS)), "authority": authority, "revises": False}
+    name = draw(st.sampled_from(sorted(draft.keys() & _VALUES.keys()) or ["reason"]))
+    return draft | {name: draw(st.sampled_from(_VALUES[name]))}
+
+
+@cache
+def _life(number: int, run: str) -> list[Event]:
+    return life(number, run)[0]
+
+
+@st.composite
+def _histories(draw: st.DrawFn, run: str, min_size: int, max_size: int) -> list[Event]:
+    drafts = draw(st.lists(_drafts((run,), tuple(Verb), _any_fields), min_size=min_size, max_size=max_size))
+    echoes = draw(st.lists(st.sampled_from(drafts).flatmap(_echoes), max_size=2))
+    # Half of the histories hold one of the lives as well, with events lost here and there, so that orderly ones are
+    # met by every disturbance.
+    number = draw(st.sampled_from([0] * len(LIVES) + list(range(1, len(LIVES) + 1))))
+    of_life = [e for e in _life(number, run) if draw(st.integers(0, 4))] if number else []
+    return of_life + list(map(_event, drafts + echoes))
+
+
+@st.composite
+def histories(draw: st.DrawFn, max_size: int = 6, min_size: int = 1) -> list[Event]:
+    """Events of one execution, in the order in which they are read; nasty more often than not."""
+    history = draw(_histories(RUNS[0], min_size, max_size))
+    note([history])
+    return history
+
+
+@st.composite
+def cut_histories(draw: st.DrawFn, parts: int, max_size: int = 6) -> list[list[Event]]:
+    """A history that is cut into so many parts, none of them empty."""
+    history = draw(histories(max_size, parts))
+    inner = st.integers(1, len(history) - 1)
+    cuts = draw(st.lists(inner, min_size=parts - 1, max_size=parts - 1, unique=True))
+    return [history[begin:end] for begin, end in pairwise([0, *sorted(cuts), len(history)])]
+
+
+@st.composite
+def several_histories(draw: st.DrawFn, runs: Sequence[str] = RUNS[:2], max_size: int = 4) -> list[Event]:
+    """Histories of several executions, read as one, in any order."""
+    of_runs = [draw(_histories(run, 1, max_size)) for run in runs]
+    note(of_runs)
+    return draw(st.permutations([e for history in of_runs for e in history]))
 
 
 def use_profile() -> None:
-    """Let Hypothesis try the same examples in every run, without a clock."""
-    settings.register_profile("ci", derandomize=True, max_examples=200, deadline=None)
-    settings.load_profile("ci")
+    """Let Hypothesis try the same examples in every run, or with WEX_LAWS=deep many others, without a clock."""
+    for name, examples in HISTORIES.items():
+        settings.register_profile(
+            name, derandomize=name == "ci", max_examples=examples, deadline=None, print_blob=name == "deep"
+        )
+    settings.load_profile(profile())

@@ -12,9 +12,8 @@ from consumer.contract.texts import example_text
 from events import Status, Verb, limits
 from events.codec import CONTENT_TYPE
 from events.fold import REGISTERS, Register
-from events.models import PAYLOAD_FIELDS
+from events.models import PAYLOAD_FIELDS, type_of
 from events.orders import Part
-from events.models import type_of
 from events.vocabulary import VERBS, VerbRule
 
 _SHOWN = Verb.COMPLETED

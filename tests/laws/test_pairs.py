@@ -53,9 +53,12 @@ GRID = [(each, state_of(each), oracle.read(encode(each))) for each in _grid()]
 @pytest.mark.parametrize("verb", Verb)
 def test_the_oracle_allows_every_pair(verb: Verb) -> None:
     """Whatever two events of the grid meet, each column of their row is one that the oracle allows."""
-    firsts = [entry for entry in GRID if entry[0].verb is verb and entry[0].data.attempt == 1]
-    for _, state, happening in firsts:
-        for other, other_state, other_happening in GRID:
+    for number, (first, state, happening) in enumerate(GRID):
+        if first.verb is not verb or first.data.attempt != 1:
+            continue
+        # A pair of first attempts would come twice.
+        others = [entry for later, entry in enumerate(GRID) if later >= number or entry[0].data.attempt != 1]
+        for other, other_state, other_happening in others:
             _compare(merge(state, other_state), [happening, other_happening], f"with {other.verb}")
 
 

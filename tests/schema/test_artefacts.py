@@ -13,8 +13,7 @@ from consumer.contract.asyncapi import asyncapi
 from consumer.contract.page import limit_table
 from events import Status, Verb, limits
 from events.fold import REGISTERS
-from events.models import ExecutionData
-from events.models import type_of
+from events.models import ExecutionData, type_of
 from tests.architecture.sources import ROOT
 from tests.docs.pages import table
 

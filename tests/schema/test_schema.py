@@ -11,8 +11,8 @@ from hypothesis import given
 from consumer.contract.artefacts import SIDES
 from events import Event, InvalidEvent, Skipped, Verb, decode, encode, limits
 from events.examples import example, examples
-from events.models import ErrorInfo, ExecutionData, Progress, RunReference
-from events.schema import Side, event_schema, type_of
+from events.models import ErrorInfo, ExecutionData, Progress, RunReference, type_of
+from events.schema import Side, event_schema
 from tests.contract.golden import FOLDER
 from tests.schema.conftest import Complaints
 from tests.strategies import events
