@@ -40,6 +40,10 @@ def _prepare_record(
     if chunk.refusal is not None:
         prepared.dead_letters.append(_dead_letter(partition, record, *chunk.refusal))
         return
+    if record.fault is not None:
+        fault = record.fault
+        prepared.dead_letters.append(_dead_letter(partition, record, fault.reason, fault.field, fault.detail))
+        return
     try:
         event = decode(record.value, record.headers)
     except InvalidEvent as error:

@@ -77,8 +77,9 @@ class Chunk:
         for partition, span in self.spans.items():
             token = tokens[partition]
             assert token is not None, "only claimed partitions have chunks"
-            records = self.records.get(partition, ())
-            moves[partition] = Move(token, span.from_offset, span.next_offset, records[-1].anchor if records else None)
+            anchors = (record.anchor for record in reversed(self.records.get(partition, ())))
+            anchor = next((anchor for anchor in anchors if anchor is not None), None)
+            moves[partition] = Move(token, span.from_offset, span.next_offset, anchor)
         return moves
 
     def set_aside(self, refusal: Refusal) -> Chunk:
@@ -86,13 +87,29 @@ class Chunk:
         return Chunk(self.generation, self.records, self.spans, refusal)
 
 
-def fitting_prefix(records: Sequence[Record], room: int, *, least: int) -> Sequence[Record]:
-    """The first records whose values fit into so many bytes, but at least so many records."""
-    for count, record in enumerate(records):
-        room -= record.size
-        if room < 0 and count >= least:
-            return records[:count]
-    return records
+class Intake:
+    """What one fetch brings into a chunk, up to a bound of bytes; a record alone always fits."""
+
+    def __init__(self, room: int) -> None:
+        self.records: dict[TopicPartition, tuple[Record, ...]] = {}
+        self.spans: dict[TopicPartition, Span] = {}
+        self._room = room
+
+    def fitting(self, records: Sequence[Record]) -> Sequence[Record]:
+        """The first records whose values fit."""
+        room = self._room
+        least = 0 if self.records else 1
+        for count, record in enumerate(records):
+            room -= record.size
+            if room < 0 and count >= least:
+                return records[:count]
+        return records
+
+    def take(self, partition: TopicPartition, records: Sequence[Record], span: Span) -> None:
+        """Take records of a partition in, and what they move it over."""
+        self.records[partition] = tuple(records)
+        self.spans[partition] = span
+        self._room -= sum(record.size for record in records)
 
 
 @dataclass(slots=True)

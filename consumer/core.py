@@ -26,9 +26,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from consumer.chunk import Chunk, ChunkQueue, Prepared, Refusal, Span, fitting_prefix
+from consumer.chunk import Chunk, ChunkQueue, Intake, Prepared, Refusal
 from consumer.partition import Partition, Phase
-from consumer.record import Record
+from consumer.record import Record, Stretch
 from consumer.work import (
     ApplyChunk,
     BackOff,
@@ -84,6 +84,11 @@ class Core:
         return {name: partition.next_offset for name, partition in self._partitions.items() if partition.claimed}
 
     @property
+    def starts(self) -> dict[TopicPartition, int]:
+        """Where every claimed partition is fetched from."""
+        return {name: partition.start for name, partition in self._partitions.items() if partition.claimed}
+
+    @property
     def ready(self) -> bool:
         """Whether everything assigned is claimed or halted, and nothing is in doubt."""
         waiting = any(partition.phase is Phase.ASSIGNED for partition in self._partitions.values())
@@ -113,25 +118,26 @@ class Core:
     def fetched(self, records: Mapping[TopicPartition, Sequence[Record]]) -> list[SourceCommand]:
         """Accept records of claimed partitions as a chunk."""
         commands: list[SourceCommand] = []
-        accepted: dict[TopicPartition, tuple[Record, ...]] = {}
-        spans: dict[TopicPartition, Span] = {}
-        room = CHUNK_BYTES_MAX
+        intake = Intake(CHUNK_BYTES_MAX)
         for name, partition in self._claimed(records):
             if (incident := partition.differs_from_log(records[name])) is not None:
                 commands += self._halt(partition, incident)
-                continue
-            new = [record for record in records[name] if record.offset >= partition.read_offset]
-            fitting = fitting_prefix(new, room, least=0 if accepted else 1)
-            if new and partition.doubts_hole(new):
-                commands.append(Seek(name, partition.read_offset))
-            elif fitting:
-                accepted[name] = tuple(fitting)
-                spans[name] = partition.read_to(fitting[-1].offset + 1)
-                room -= sum(record.size for record in fitting)
-            if partition.claimed and len(fitting) < len(new):
-                commands.append(Seek(name, partition.read_offset))
-        if spans:
-            self._queue.append(Chunk(self.generation, accepted, spans))
+            else:
+                commands += partition.accept(records[name], intake)
+        if intake.spans:
+            self._queue.append(Chunk(self.generation, intake.records, intake.spans))
+        return commands
+
+    def isolated(self, name: TopicPartition, stretch: Stretch) -> list[SourceCommand]:
+        """Accept what the slow path read where the client fails; its end may be a part of the log without records."""
+        commands: list[SourceCommand] = []
+        for _, partition in self._claimed([name] if stretch.next_offset > stretch.from_offset else []):
+            if stretch.records and stretch.from_offset <= partition.read_offset:
+                commands += self.fetched({name: stretch.records})
+            if not commands and stretch.from_offset <= partition.read_offset < stretch.next_offset:
+                self._queue.append(Chunk(self.generation, {}, {name: partition.read_to(stretch.next_offset)}))
+            partition.anchor = None  # compared, or not in the log any more
+            commands.append(Seek(name, partition.start))
         return commands
 
     def drained(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -150,12 +156,11 @@ class Core:
         """Seek every claimed partition back: what the failed call had taken from the others is lost otherwise."""
         return [Seek(name, partition.start) for name, partition in self._claimed(self._partitions)]
 
-    def unreadable(self, name: TopicPartition, detail: str) -> list[SourceCommand]:
-        """Halt the one partition at whose next record the client fails again and again; the others go on."""
+    def unreadable(self, name: TopicPartition, kind: str, detail: str) -> list[SourceCommand]:
+        """Halt the one partition that neither the client nor the slow path can read; the others go on."""
         commands: list[SourceCommand] = []
         for _, partition in self._claimed([name]):
-            offset = partition.read_offset
-            commands += self._halt(partition, Incident("unreadable", name, offset, None, detail))
+            commands += self._halt(partition, Incident(kind, name, partition.read_offset, None, detail))
         return commands
 
     def out_of_range(self, logs: Mapping[TopicPartition, tuple[int, int]]) -> list[SourceCommand]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from uuid import UUID
 
-from consumer.chunk import Span
+from consumer.chunk import Intake, Span
 from consumer.record import Record
 from consumer.work import Pause, Seek, SourceCommand
 from events.position import TopicPartition
@@ -86,10 +86,19 @@ class Partition:
         self.read_offset = offset
         return span
 
+    def accept(self, records: Sequence[Record], intake: Intake) -> list[SourceCommand]:
+        """Take in what is new of fetched records, as far as there is room; what is left is fetched again."""
+        new = [record for record in records if record.next_offset > self.read_offset]
+        if new and self.doubts_hole(new):
+            return [Seek(self.name, self.read_offset)]
+        if fitting := intake.fitting(new):
+            intake.take(self.name, fitting, self.read_to(fitting[-1].next_offset))
+        return [Seek(self.name, self.read_offset)] if len(fitting) < len(new) else []
+
     def differs_from_log(self, records: Sequence[Record]) -> Incident | None:
         """Compare the anchor with the log, once."""
         anchor, self.anchor = self.anchor, None
-        if anchor is None or records[0].offset != anchor.offset or records[0].anchor == anchor:
+        if anchor is None or records[0].offset != anchor.offset or records[0].anchor in (anchor, None):
             return None
         detail = f"the record at {anchor.offset} is not the one that was applied: the topic was made anew or truncated"
         return Incident("another_log", self.name, anchor.offset, None, detail)
@@ -100,9 +109,11 @@ class Partition:
             return False
         expected = self.read_offset
         for record in records:
-            if record.offset != expected:
+            if record.offset > expected:
                 break
-            expected += 1
+            expected = record.next_offset
+        else:
+            return False
         known, self._hole = self._hole, (expected, record.offset)
         self._holes_are_normal = known == self._hole
         return not self._holes_are_normal

@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from store.batch import Anchor
+
+
+class Fault(NamedTuple):
+    """Why a record is set aside without a look at its value: what the Kafka client cannot read.
+
+    Attributes:
+        last_offset: set where the record stands for a whole batch, of which no record can be told from another.
+    """
+
+    reason: str
+    field: str
+    detail: str
+    last_offset: int | None = None
 
 
 class Record(NamedTuple):
@@ -16,6 +30,7 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    fault: Fault | None = None
 
     @property
     def size(self) -> int:
@@ -23,9 +38,29 @@ class Record(NamedTuple):
         return len(self.value or b"")
 
     @property
-    def anchor(self) -> Anchor:
-        """What tells this record from any other at the same offset."""
+    def next_offset(self) -> int:
+        """The first offset after what this record stands for."""
+        if self.fault is None or self.fault.last_offset is None:
+            return self.offset + 1
+        return self.fault.last_offset + 1
+
+    @property
+    def anchor(self) -> Anchor | None:
+        """What tells this record from any other at the same offset; None for a batch, which is not read as a record."""
+        if self.fault is not None and self.fault.last_offset is not None:
+            return None
         digest = hashlib.sha256(self.timestamp_ms.to_bytes(8, signed=True))
         for part in (self.key, self.value):
             digest.update(b"\x00" if part is None else b"\x01" + len(part).to_bytes(8) + part)
         return Anchor(self.offset, digest.digest())
+
+
+class Stretch(NamedTuple):
+    """A part of a partition's log: its records, and the offsets that it goes from and up to.
+
+    The last of its offsets may have no records: transaction markers, aborted transactions, what compaction took.
+    """
+
+    from_offset: int
+    next_offset: int
+    records: Sequence[Record]

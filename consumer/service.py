@@ -13,8 +13,9 @@ from consumer.batch import prepare
 from consumer.caught_up import wait_until_caught_up
 from consumer.chunk import Chunk, Prepared, Refusal
 from consumer.core import Core
+from consumer.isolation import isolate
 from consumer.retry import backoff_seconds
-from consumer.source import OutOfRangeError, Source, SourceError, SourceStopped
+from consumer.source import OutOfRangeError, Source, SourceError, SourceStopped, TooMuchInflatedError
 from consumer.tally import Tally
 from consumer.work import (
     ApplyChunk,
@@ -141,14 +142,9 @@ class Service:
             except SourceStopped:
                 await asyncio.sleep(0.05)  # the end, or a new source is on its way
             except SourceError as error:
-                logger.warning("a fetch failed, seeking back: %s", error)
-                self.tally.count("fetch_failed")
-                self._source.perform(await self._after_failed_fetch(error))
-                if not isinstance(error, OutOfRangeError):
-                    await self._isolate()
+                failures = 0 if await self._recover(error) else failures + 1
                 self._changed.set()
                 await _wait(self._stopping, backoff_seconds(failures, random.random()))  # noqa: S311 - jitter
-                failures += 1
 
     async def _fetch(self) -> None:
         source = self._source
@@ -167,6 +163,18 @@ class Service:
                 self.core.drained(positions)
                 self._changed.set()
 
+    async def _recover(self, error: SourceError) -> bool:
+        """Seek back and find out whose fault it is; return whether it goes on at once."""
+        logger.warning("a fetch failed, seeking back: %s", error)
+        self.tally.count("fetch_failed")
+        self._source.perform(await self._after_failed_fetch(error))
+        if isinstance(error, OutOfRangeError | TooMuchInflatedError):
+            return isinstance(error, TooMuchInflatedError)
+        try:
+            return await isolate(self.core, self._source, self._next_turn)
+        except SourceStopped:
+            return False
+
     async def _after_failed_fetch(self, error: SourceError) -> list[SourceCommand]:
         if isinstance(error, OutOfRangeError):
             try:
@@ -175,22 +183,11 @@ class Service:
                 logger.warning("%s", other)
         return self.core.fetch_failed()
 
-    async def _isolate(self) -> None:
-        """Fetch partition by partition: the healthy ones go on, the one that fails twice by itself is halted."""
-        for partition in self.core.next_offsets:
-            for last_try in (False, True):
-                try:
-                    records = await self._source.fetch((partition,))
-                except SourceStopped:
-                    return
-                except SourceError as error:
-                    commands = self.core.unreadable(partition, str(error)) if last_try else self.core.fetch_failed()
-                    self._source.perform(commands)
-                else:
-                    self._source.perform(self.core.fetched(records))
-                    break
-            self._changed.set()
-            await self._room.wait()
+    async def _next_turn(self) -> None:
+        self._changed.set()
+        if self._finish is None and not self.core.wants_records:
+            self._room.clear()
+        await self._room.wait()
 
     async def _keep_house_for_ever(self) -> None:
         while True:

@@ -16,7 +16,9 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
-from consumer.record import Record
+from consumer import client_codecs, slow_path
+from consumer.inflate import INFLATED_BYTES_MAX, BeyondRoomError
+from consumer.record import Record, Stretch
 from consumer.work import Pause, Resume, Seek, SourceCommand
 from events.position import TopicPartition
 
@@ -29,6 +31,9 @@ FETCH_BYTES_MAX = 16 * 1_048_576
 START_TIMEOUT_SECONDS = 40.0  # a group coordinator that is missing, or a rebalance that does not end
 STOP_TIMEOUT_SECONDS = 8.0  # the client can hang while it leaves the group; it is left behind then
 REBALANCE_TIMEOUT_MS = 30_000  # aiokafka's own default is the session timeout, too short for a batch under way
+FEWER_RECORDS = 16  # after a fetch that inflated too much, the next ask for a part of the records
+
+client_codecs.install()
 
 
 class SourceError(Exception):
@@ -45,6 +50,10 @@ class OutOfRangeError(SourceError):
     def __init__(self, partitions: Iterable[TopicPartition]) -> None:
         self.partitions = tuple(sorted(partitions))
         super().__init__("out of range: " + ", ".join(map(str, self.partitions)))
+
+
+class TooMuchInflatedError(SourceError):
+    """The records of one fetch inflate to more than is held at once; the next asks for fewer."""
 
 
 class SourceStopped(Exception):  # noqa: N818 - it is an end, not an error
@@ -76,7 +85,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         revoked: Callable[[], None],
     ) -> None:
         self._topics = topics
-        self._records_max = records_max
+        self._records_max = self._records_wanted = records_max
         self._assigned = assigned
         self._revoked = revoked
         self._consumer = AIOKafkaConsumer(
@@ -122,13 +131,22 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
 
         Raises:
             OutOfRangeError: a position lies outside of its log.
+            TooMuchInflatedError: less must be fetched at once, and will be.
             SourceError: the client failed otherwise.
             SourceStopped: the source was stopped.
         """
         try:
-            fetched = await self._consumer.getmany(
-                *map(_theirs, partitions), timeout_ms=FETCH_TIMEOUT_MS, max_records=self._records_max
-            )
+            with client_codecs.inflating_at_most(INFLATED_BYTES_MAX):
+                fetched = await self._consumer.getmany(
+                    *map(_theirs, partitions), timeout_ms=FETCH_TIMEOUT_MS, max_records=self._records_wanted
+                )
+        except BeyondRoomError as error:
+            if self._records_wanted == 1:  # then it was a single batch
+                msg = f"a record batch {error}"
+                raise SourceError(msg) from None
+            self._records_wanted = max(1, self._records_wanted // FEWER_RECORDS)
+            msg = f"one fetch {error}; asking for {self._records_wanted} records"
+            raise TooMuchInflatedError(msg) from None
         except ConsumerStoppedError:
             raise SourceStopped from None
         except OffsetOutOfRangeError as error:
@@ -136,10 +154,35 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         except Exception as error:
             msg = f"{type(error).__name__}: {error}"
             raise SourceError(msg) from error
+        self._records_wanted = min(self._records_max, self._records_wanted + self._records_wanted // 4 + 1)
         return {
             _ours(tp): [Record(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
             for tp, records in fetched.items()
         }
+
+    def may_have_records(self, partition: TopicPartition, offset: int) -> bool:
+        """Return False only if the last answer of the broker said that there is nothing from an offset on."""
+        if not self._consumer.assignment() >= {_theirs(partition)}:
+            return False
+        end = self._consumer.last_stable_offset(_theirs(partition))
+        return end is None or end < 0 or offset < end
+
+    async def read_slowly(self, partition: TopicPartition, offset: int) -> Stretch:
+        """Return records that the client cannot read, or can, from an offset on; the client's position stays.
+
+        Raises:
+            UnreadableError: the log cannot be read there.
+            OutOfRangeError: the log does not hold the offset.
+            SourceError: no broker answers.
+        """
+        client = self._consumer._client  # noqa: SLF001 - the one connection there is; aiokafka is pinned, and this tested
+        try:
+            return await slow_path.read_slowly(client, _theirs(partition), offset)
+        except OffsetOutOfRangeError as error:
+            raise OutOfRangeError([partition]) from error
+        except (KafkaError, OSError) as error:
+            msg = f"{partition} cannot be read slowly: {type(error).__name__}: {error}"
+            raise SourceError(msg) from error
 
     def perform(self, commands: Iterable[SourceCommand]) -> None:
         """Do what the core asks for; a partition that Kafka took back meanwhile is passed over."""

@@ -12,8 +12,6 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.producer import message_accumulator
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from consumer.source import SourceError
 from events import Event, RunRef, fold, row
@@ -241,40 +239,6 @@ async def test_deleted_records_halt_their_partition_alone(servers: Servers, data
 
 async def _halted(database_url: str) -> bool:
     return bool(await fetch(database_url, "SELECT 1 FROM positions WHERE state = 'halted'"))
-
-
-class UnreadableHeader(str):
-    """A header's key that is written as bytes which are not UTF-8."""
-
-    __slots__ = ()
-
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        """Return what the client cannot read."""
-        del encoding, errors
-        return b"\xff\xfe"
-
-
-async def test_a_record_that_the_client_cannot_read_halts_its_partition_alone(
-    servers: Servers, database_url: str, topic: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A header key that is not UTF-8 halts its partition with an incident; the other partitions are applied."""
-    bootstrap = servers.kafka_bootstrap_servers
-    events = [event("completed", n, run=f"r{n}") for n in range(60)]
-    await produce(bootstrap, topic, encoded(events[:30]))
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
-    await producer.start()
-    # The client's builder in C takes plain text only; the one in Python asks the key for its bytes.
-    monkeypatch.setattr(message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
-    batch = producer.create_batch()
-    batch.append(key=None, value=b"{}", timestamp=0, headers=[(UnreadableHeader("k"), b"v")])
-    await (await producer.send_batch(batch, topic, partition=1))
-    await producer.stop()
-    await produce(bootstrap, topic, encoded(events[30:]))
-    async with consuming(make_service(bootstrap, PostgresStore(database_url), topic)):
-        await until(lambda: _halted(database_url), "the partition is halted")
-        await until(lambda: applied(database_url, topic, 40), "the others are applied")
-    incidents = await fetch(database_url, "SELECT kind, partition FROM incidents")
-    assert [tuple(r) for r in incidents] == [("unreadable", 1)]
 
 
 async def test_a_halted_partition_ends_catching_up_with_a_problem(

@@ -10,7 +10,7 @@ import pytest
 from consumer.chunk import Chunk, Prepared, Refusal
 from consumer.core import CHUNK_BYTES_MAX, Core
 from consumer.partition import Partition
-from consumer.record import Record
+from consumer.record import Fault, Record, Stretch
 from consumer.work import (
     ApplyChunk,
     BackOff,
@@ -355,12 +355,97 @@ def test_a_chunk_is_bounded_by_its_bytes() -> None:
 
 
 def test_an_unreadable_partition_is_halted_alone() -> None:
-    """A partition at whose next record the client fails is halted at its position."""
+    """A partition that cannot be read even slowly is halted at its position, with the incident's kind."""
     core = owning(5)
-    assert core.unreadable(T0, "why") == [Pause((T0,))]
+    assert core.unreadable(T0, "corrupt", "why") == [Pause((T0,))]
     [work] = core.decide()
     assert isinstance(work, HaltPartition)
-    assert (work.incident.kind, work.incident.from_offset) == ("unreadable", 5)
+    assert (work.incident.kind, work.incident.from_offset) == ("corrupt", 5)
+
+
+def batch_fault(first: int, last: int) -> Record:
+    """A record that stands for a batch which cannot be read."""
+    return Record(first, 0, None, b"raw", (), Fault("corrupt_batch", "", "why", last))
+
+
+def test_what_was_read_slowly_is_accepted_and_the_client_goes_on_after_it() -> None:
+    """Records and faults are a chunk like any other, and the client is sought to where the slow path ended."""
+    core = owning()
+    stretch = Stretch(0, 9, [*records(0, 1), batch_fault(2, 5), *records(6)])
+    assert core.isolated(T0, stretch) == [Seek(T0, 9)]
+    chunk = prepared_chunk(core)
+    apply, _ = core.decide()[::-1]
+    assert isinstance(apply, ApplyChunk)
+    assert apply.moves[T0] == (TOKEN, 0, 7, records(6)[0].anchor)
+    core.applied(chunk)
+    assert core.starts == {T0: 9}
+
+
+def test_the_anchor_is_the_last_record_that_can_be_read_again() -> None:
+    """A batch that stands for several records leaves the anchor to the record before it."""
+    core = owning()
+    core.isolated(T0, Stretch(0, 6, [*records(0, 1), batch_fault(2, 5)]))
+    prepared_chunk(core)
+    [work] = core.decide()
+    assert isinstance(work, ApplyChunk)
+    assert work.moves[T0] == (TOKEN, 0, 6, records(1)[0].anchor)
+
+
+def test_a_stretch_without_records_is_moved_over() -> None:
+    """Markers and aborted transactions beside what cannot be read move the position by themselves."""
+    core = owning()
+    core.fetched({T0: records(0)})
+    assert core.isolated(T0, Stretch(1, 9, [])) == [Seek(T0, 9)]
+    core.applied(prepared_chunk(core))
+    prepared_chunk(core)
+    [work] = core.decide()
+    assert isinstance(work, ApplyChunk)
+    assert work.moves[T0][1:] == (1, 9, None)
+
+
+def test_a_stretch_that_begins_after_the_position_is_read_again() -> None:
+    """A position that went back while the slow path read is not moved over what lies between."""
+    core = owning()
+    assert core.isolated(T0, Stretch(5, 9, records(7))) == [Seek(T0, 0)]
+    assert core.isolated(T0, Stretch(5, 9, [])) == [Seek(T0, 0)]
+    assert core.decide() == []
+
+
+def test_a_fault_that_begins_before_the_position_is_not_passed_over() -> None:
+    """A batch of which a part was applied is set aside for the rest."""
+    core = owning(3)
+    core.isolated(T0, Stretch(1, 6, [batch_fault(1, 5)]))
+    chunk = prepared_chunk(core)
+    assert (chunk.spans[T0], chunk.records[T0]) == ((3, 6), (batch_fault(1, 5),))
+
+
+def test_a_hole_before_a_fault_is_asked_for_once_more() -> None:
+    """What the slow path misses is doubted as what the client misses, and believed the second time."""
+    core = owning()
+    stretch = Stretch(0, 9, [batch_fault(4, 8)])
+    assert core.isolated(T0, stretch)[-1] == Seek(T0, 0)
+    assert core.decide() == []
+    assert core.isolated(T0, stretch) == [Seek(T0, 9)]
+    assert prepared_chunk(core).spans[T0] == (0, 9)
+
+
+def test_the_anchor_before_a_fault_is_compared_by_the_slow_path() -> None:
+    """The last applied record is looked at, whichever way it is read."""
+    anchor = records(4)[0].anchor
+    core = owning(5, anchor=anchor)
+    assert core.isolated(T0, Stretch(4, 9, [*records(4), batch_fault(5, 8)])) == [Seek(T0, 9)]
+    core = owning(5, anchor=Anchor(4, b"other"))
+    assert core.isolated(T0, Stretch(4, 9, [*records(4), batch_fault(5, 8)])) == [Pause((T0,)), Seek(T0, 5)]
+    assert core.halted == (T0,)
+
+
+def test_an_anchor_that_cannot_be_compared_halts_nothing() -> None:
+    """A batch that is no record any more where the anchor was leaves the check out."""
+    core = owning(5, anchor=records(4)[0].anchor)
+    assert core.isolated(T0, Stretch(4, 9, [batch_fault(4, 8)])) == [Seek(T0, 9)]
+    assert core.halted == ()
+    core = owning(5, anchor=records(4)[0].anchor)
+    assert core.isolated(T0, Stretch(4, 5, [])) == [Seek(T0, 5)]
 
 
 def test_a_halt_by_another_hand_is_obeyed() -> None:

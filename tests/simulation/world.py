@@ -10,7 +10,7 @@ from uuid import UUID
 
 from consumer.chunk import Prepared
 from consumer.core import Core
-from consumer.record import Record
+from consumer.record import Fault, Record, Stretch
 from consumer.work import (
     ApplyChunk,
     BackOff,
@@ -72,6 +72,7 @@ class Member:
     positions: dict[TopicPartition, int] = field(default_factory=dict)
     paused: set[TopicPartition] = field(default_factory=set)
     work: list[Work] = field(default_factory=list)
+    slow: tuple[int, TopicPartition, Stretch] | None = None  # read under a generation, and on its way to the core
     finished: bool = False
 
     def perform(self, commands: Iterable[SourceCommand]) -> None:
@@ -94,6 +95,7 @@ class World:
     def __init__(self, seed: int, partitions: int = 3) -> None:
         self.chance = random.Random(seed)
         self.log: dict[TopicPartition, list[Record]] = {TopicPartition("t", n): [] for n in range(partitions)}
+        self.poison: dict[TopicPartition, dict[int, int]] = {partition: {} for partition in self.log}  # first → last
         self.store = LedgerStore()
         self.members = [Member(), Member()]
         self.trace: list[str] = []
@@ -136,8 +138,15 @@ class World:
     def append(self, count: int) -> None:
         """Records arrive in the log."""
         for _ in range(count):
-            log = self.log[self.chance.choice(list(self.log))]
+            partition = self.chance.choice(list(self.log))
+            log = self.log[partition]
             log.append(Record(len(log), 0, None, b"{}"))
+            if self.chance.random() < 0.1:
+                self.poison[partition][len(log) - 1] = len(log) - 1
+            elif self.chance.random() < 0.03:  # a whole batch
+                first = len(log)
+                log.extend(Record(first + n, 0, None, b"{}") for n in range(3))
+                self.poison[partition][first] = first + 2
 
     def assign(self, member: Member, partitions: list[TopicPartition]) -> None:
         """Kafka takes everything back from a member, and gives it these."""
@@ -182,11 +191,22 @@ class World:
             self.fetch(member, faults=faults)
 
     def fetch(self, member: Member, *, faults: bool) -> None:
-        """The client drains some partitions; a failure loses what it has drained."""
+        """The client drains some partitions; a failure, or a record that it cannot read, loses what it has drained."""
+        if member.slow is not None:
+            self.deliver_slowly(member)
+            return
         fetched = {}
         for partition, position in member.positions.items():
             records = self.log[partition][position : position + self.chance.randrange(1, 5)]
             if partition not in member.paused and records:
+                if any(
+                    first < records[-1].offset + 1 and position <= last
+                    for first, last in self.poison[partition].items()
+                ):
+                    self.trace.append("a fetch fails at a record that the client cannot read")
+                    member.perform(member.core.fetch_failed())
+                    self.begin_slowly(member, partition)
+                    return
                 member.positions[partition] = records[-1].offset + 1
                 fetched[partition] = records
         if faults and self.chance.random() < 0.1:
@@ -197,6 +217,35 @@ class World:
         else:
             member.core.drained(member.positions)
             member.core.audit()
+
+    def begin_slowly(self, member: Member, partition: TopicPartition) -> None:
+        """The slow path asks for the partition from where the core wants it; much may happen until it has it."""
+        start = member.core.starts.get(partition)
+        if start is None:
+            return
+        position, records = start, []
+        for _ in range(self.chance.randrange(1, 6)):
+            if position >= len(self.log[partition]):
+                break
+            records.append(self.read_slowly(partition, position))
+            position = records[-1].next_offset
+        member.slow = (member.core.generation, partition, Stretch(start, position, records))
+
+    def read_slowly(self, partition: TopicPartition, position: int) -> Record:
+        """The record at a position as the slow path gives it: with what is wrong with it, or with its batch."""
+        record = self.log[partition][position]
+        for first, last in self.poison[partition].items():
+            if first <= position <= last:
+                return record._replace(fault=Fault("poison", "", "", last if last > first else None))
+        return record
+
+    def deliver_slowly(self, member: Member) -> None:
+        """What the slow path read arrives, unless the assignment is another one by now."""
+        assert member.slow is not None
+        (generation, partition, stretch), member.slow = member.slow, None
+        if generation == member.core.generation:
+            self.trace.append(f"read slowly: {partition.partition} from {stretch.from_offset} to {stretch.next_offset}")
+            member.perform(member.core.isolated(partition, stretch))
 
     async def end(self, member: Member, work: Work, *, faults: bool) -> None:
         """A piece of work ends, well or badly."""
@@ -240,6 +289,10 @@ class World:
                 claims = await self.store.read_claims(GROUP)
                 return lambda core: core.resynced(generation, claims)
             case ApplyChunk(chunk, _, moves):
+                for partition, move in moves.items():  # there are no holes in this log: what has no record is lost
+                    records = chunk.records.get(partition, ())
+                    brought = {offset for record in records for offset in range(record.offset, record.next_offset)}
+                    assert brought >= set(range(move.from_offset, move.next_offset)), (partition, move)
                 await self.store.apply(Batch(GROUP, dict(moves)))
                 return lambda core: core.applied(chunk)
             case HaltPartition() | RecordIncident():
