@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ from . import limits
 # Only text that matches one of these can be refused for its content, so ordinary payloads cost two scans.
 _HARMFUL = re.compile(rb"[\\NI](?:u0000|u[dD][89a-fA-F]|aN|nfinity)")
 # (An exponent of one digit adds at most nine to the length of a number.)
-_LONG_NUMBER = re.compile(rb"[0-9](?:[eE][+-]?[0-9]{2}|[0-9.]{%d})" % (limits.NUMBER_DIGITS_MAX - 10))
+_LONG_NUMBER = re.compile(rb"[0-9](?:[eE][+-]?[0-9]{2}|[0-9.]{%d})[0-9.eE+-]*+" % (limits.NUMBER_DIGITS_MAX - 10))
 _TOKEN = re.compile(
     r"""(?P<string>"[^"\\]*+(?:\\.[^"\\]*+)*+")(?P<key>\s*:)?
       | (?P<open>[\[{]) | (?P<close>[\]}])
@@ -29,8 +30,11 @@ _TOKEN = re.compile(
       | (?P<not_finite>NaN|-?Infinity)""",
     re.DOTALL | re.VERBOSE,
 )
-# Unlike the tokens above it takes any bytes, and no string that is never closed makes it look twice at a byte.
-_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*+"?|\\|(?P<open>[\[{])|(?P<close>[\]}])', re.DOTALL)
+# Unlike the tokens above these take any bytes, and no string that is never closed makes them look twice at a byte.
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_MAYBE_NAME = re.compile(rb'"((?:[^"\\]|\\.)*+)"?(\s*:)?', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
 
 
@@ -83,19 +87,15 @@ def nests_deeper(raw: bytes, depth_max: int) -> bool:
     """Return whether arrays and objects lie deeper inside each other than this; the text may be no JSON at all."""
     if raw.count(b"[") + raw.count(b"{") <= depth_max:
         return False
-    depth = 0
-    for match in _NESTING.finditer(raw):
-        depth += (match["open"] is not None) - (match["close"] is not None)
-        if depth > depth_max:
-            return True
-    return False
+    brackets = _STRING.sub(b"", raw).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0) > depth_max
 
 
 def refusal(raw: bytes) -> str | None:
     """Return why PostgreSQL cannot hold this JSON text, or None; the text must be well-formed UTF-8 JSON."""
     if len(raw) > limits.PAYLOAD_BYTES_MAX:
         return "too_large"
-    deep = raw.count(b"[") + raw.count(b"{") > limits.PAYLOAD_DEPTH_MAX
+    deep = nests_deeper(raw, limits.PAYLOAD_DEPTH_MAX)
     if deep or _HARMFUL.search(raw) or has_lengths_to_look_at(raw):
         return _scan(raw.decode())
     return None
@@ -103,14 +103,18 @@ def refusal(raw: bytes) -> str | None:
 
 def has_lengths_to_look_at(raw: bytes) -> bool:
     """Whether a number or a name in JSON text could be too long; False is certain."""
-    return _LONG_NUMBER.search(raw) is not None or _may_have_long_key(raw)
-
-
-def _may_have_long_key(raw: bytes) -> bool:
-    """Whether a string could be too long for a key; told by the quotes, as long as none is escaped."""
+    if any(_stands_alone(raw, match.start()) for match in _LONG_NUMBER.finditer(raw)):
+        return True
     if len(raw) <= limits.PAYLOAD_KEY_BYTES_MAX:
         return False
-    return b'\\"' in raw or max(map(len, raw.split(b'"'))) > limits.PAYLOAD_KEY_BYTES_MAX
+    return any(match[2] and len(match[1]) > limits.PAYLOAD_KEY_BYTES_MAX for match in _MAYBE_NAME.finditer(raw))
+
+
+def _stands_alone(raw: bytes, at: int) -> bool:
+    """Whether what looks like a number could be one, and is not the middle of a word such as the 7e15 in a UUID."""
+    while at and raw[at - 1] in b"0123456789.+-":
+        at -= 1
+    return not at or raw[at - 1] in b"[,: \t\r\n"
 
 
 def _scan(text: str) -> str | None:

@@ -13,6 +13,8 @@ from consumer.errors import ExitCode, WexError
 if TYPE_CHECKING:
     from store.dead_letters import DeadLetterSummary, KeptDeadLetter
 
+BYTES_SHOWN = 4_096  # of a value; a record of a megabyte tells people nothing that its beginning does not
+
 
 @click.group("dead-letter")
 def command() -> None:
@@ -104,6 +106,11 @@ def _print_one(letter: KeptDeadLetter) -> None:
         ("first seen", letter.first_seen_at),
         ("key", None if letter.key is None else repr(letter.key)),
         ("headers", ", ".join(f"{name}={value!r}" for name, value in letter.headers) or None),
-        ("value", None if letter.value is None else repr(letter.value)),
+        ("value", None if letter.value is None else _shortened(letter.value)),
     ]
     output.print_card(shown)
+
+
+def _shortened(value: bytes) -> str:
+    rest = len(value) - BYTES_SHOWN
+    return repr(value[:BYTES_SHOWN]) + (f" … and {rest:,} bytes more; --json has all" if rest > 0 else "")

@@ -136,9 +136,8 @@ def print_card(shown: Iterable[tuple[str, object]]) -> None:
 def _show(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value.isoformat(sep=' ', timespec='milliseconds')} ({relative(value)})"
-    if isinstance(value, dict | list):
-        return json.dumps(value, indent=2, ensure_ascii=False)
-    return "\n".join(map(_one_line, str(value).split("\n")))
+    text = json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return "\n".join(map(_one_line, text.split("\n")))
 
 
 def _one_line(text: str | None) -> str:
@@ -151,9 +150,15 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - any result
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {_plain(str(name)): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: Any) -> Any:  # noqa: ANN401 - any value that is no container
+    if isinstance(value, str) and not value.isascii():
+        return value.encode(errors="surrogateescape").decode(errors="backslashreplace")  # a header's name is any bytes
     if isinstance(value, bytes):
         import base64
 

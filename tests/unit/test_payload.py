@@ -202,3 +202,14 @@ def test_nesting_is_counted_in_one_pass(part: bytes) -> None:
     """A megabyte of quotes, backslashes and brackets, in a string that is never closed, is looked at once."""
     assert not nests_deeper(b"[]" * 20 + b'"' + part * 300_000, 10)
     assert not nests_deeper(b"[]" * 20 + b'"\\' + part * 300_000, 10)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "part", ['\\"', "\\n", "5e10 ", "5e10a", "-", "1", '","', "],[", "{}", '","7e15-9e04', "é", '":"'], ids=ascii
+)
+def test_a_payload_is_looked_at_in_one_pass(part: str) -> None:
+    """A payload of any shape and of the full size takes a moment, not a minute: it is looked at from left to right."""
+    count = limits.PAYLOAD_BYTES_MAX // len(part.encode()) - 2
+    for text in (f'"{part * count}"', f"[{part * count}]"):
+        refusal(text.encode())
