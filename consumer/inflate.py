@@ -19,6 +19,7 @@ import cramjam
 INFLATED_BYTES_MAX = 64 * 1_048_576
 
 GZIP_FORMAT = 16 + zlib.MAX_WBITS  # zlib's way to say: with the header and the checksum of gzip
+GZIP_MEMBERS_MAX = 100  # producers write one; each costs a copy of all that follows it
 PIECE_BYTES = 1_048_576  # of gzip, inflated at a time
 BUFFER_BYTES_MIN = 65_536  # the first buffer tried; batches are 16 kB unless a producer is told otherwise
 USUAL_RATIO = 8  # few batches of JSON are compressed better than this, so the first buffer nearly always does
@@ -74,7 +75,12 @@ def _none(data: Buffer, room: int) -> Buffer:
 def _gzip(data: Buffer, room: int) -> bytearray:
     inflated = bytearray()
     rest = bytes(data)
+    members = 0
     while rest:
+        members += 1
+        if members > GZIP_MEMBERS_MAX:
+            msg = f"gzip: more than {GZIP_MEMBERS_MAX} members"
+            raise InflateError(msg)
         member = zlib.decompressobj(GZIP_FORMAT)
         while not member.eof:
             piece = member.decompress(rest, PIECE_BYTES)

@@ -60,6 +60,8 @@ async def _read_alone(core: Core, source: Source, partition: TopicPartition) -> 
     except UnreadableError as error:
         if failed and generation == core.generation:
             source.perform(core.unreadable(partition, error.kind, str(error)))
+        else:
+            logger.warning("%s cannot be read from %d on, nor does the client say so: %s", partition, start, error)
     else:
         if generation == core.generation:
             source.perform(core.isolated(partition, stretch))

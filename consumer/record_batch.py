@@ -18,9 +18,11 @@ from typing import NamedTuple
 
 from consumer.inflate import INFLATED_BYTES_MAX, BeyondRoomError, Buffer, Codec, InflateError, inflate
 from consumer.record import Fault, Record, Stretch
+from events.limits import HEADERS_MAX
 
 STRETCH_BYTES_MAX = 8 * 1_048_576  # of values; as much as a chunk, so that batches just below the bound do not add up
 STRETCH_RECORDS_MAX = 2_000  # as many as the client returns at once
+BATCH_RECORDS_MAX = 100_000  # a batch is inflated again for every stretch of it, and real ones hold some thousands
 KEPT_BYTES_MAX = 1_048_576  # of a batch that is set aside; the brokers' own default for a batch
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -162,7 +164,7 @@ def _committed(batches: Iterable[Batch], aborted: Iterable[tuple[int, int]]) -> 
 def _marker(batch: Batch) -> bytes:
     """The key of a control batch's one record; a batch whose record compaction took has none."""
     try:
-        keys = [record.key or b"" for record in _decode(batch, batch.raw[HEADER.size :])]
+        keys = [record.key or b"" for record in _decode(batch, batch.raw[HEADER.size :], batch.base_offset)]
     except MalformedError as error:
         detail = f"a control batch that cannot be read: {error}"
         raise UnreadableError("unreadable", batch.base_offset, detail) from None
@@ -174,11 +176,13 @@ def _records_of(batch: Batch, from_offset: int, room: int) -> Iterator[Record]:
     if batch.record_count == 0:
         return
     following = max(batch.base_offset, from_offset)
+    if batch.record_count > BATCH_RECORDS_MAX:
+        yield _set_aside(batch, following, "too_many_records", f"{batch.record_count}, at most {BATCH_RECORDS_MAX}")
+        return
     try:
-        for record in _decode(batch, inflate(batch.codec, batch.raw[HEADER.size :], room)):
-            if record.offset >= following:
-                yield record
-                following = record.offset + 1
+        for record in _decode(batch, inflate(batch.codec, batch.raw[HEADER.size :], room), following):
+            yield record
+            following = record.offset + 1
     except BeyondRoomError as error:
         yield _set_aside(batch, following, "inflates_beyond_cap", str(error))
     except (InflateError, MalformedError) as error:
@@ -242,8 +246,8 @@ class _Cursor:
         return None if length == -1 else bytes(self.take(length))
 
 
-def _decode(batch: Batch, inflated: Buffer) -> Iterator[Record]:
-    """The records of a batch.
+def _decode(batch: Batch, inflated: Buffer, from_offset: int) -> Iterator[Record]:
+    """The records of a batch from an offset on.
 
     Raises:
         MalformedError: records cannot be told from each other any more.
@@ -251,22 +255,22 @@ def _decode(batch: Batch, inflated: Buffer) -> Iterator[Record]:
     cursor = _Cursor(memoryview(inflated))
     previous = batch.base_offset - 1
     for _ in range(batch.record_count):
-        record = _record(batch, cursor.take(cursor.varint()))
-        if not previous < record.offset <= batch.last_offset:
-            msg = f"a record says that its offset is {record.offset}"
+        raw = cursor.take(cursor.varint())
+        start = _Cursor(raw)
+        start.take(1)  # attributes, of which there are none
+        timestamp, offset = batch.first_timestamp + start.varint(), batch.base_offset + start.varint()
+        if not previous < offset <= batch.last_offset:
+            msg = f"a record says that its offset is {offset}"
             raise MalformedError(msg)
-        previous = record.offset
-        yield record
+        previous = offset
+        if offset >= from_offset:
+            yield _record(batch, offset, timestamp, start, raw)
     if cursor.left or batch.record_count < 0:
         msg = f"{batch.record_count} records announced, and {cursor.left} bytes are left after them"
         raise MalformedError(msg)
 
 
-def _record(batch: Batch, raw: memoryview) -> Record:
-    cursor = _Cursor(raw)
-    cursor.take(1)  # attributes, of which there are none
-    timestamp = batch.first_timestamp + cursor.varint()
-    offset = batch.base_offset + cursor.varint()
+def _record(batch: Batch, offset: int, timestamp: int, cursor: _Cursor, raw: memoryview) -> Record:
     try:
         if batch.attributes & LOG_APPEND_TIME:
             timestamp = batch.max_timestamp
@@ -290,6 +294,9 @@ def _headers(cursor: _Cursor) -> tuple[tuple[tuple[str, bytes | None], ...], Fau
     if count < 0:
         msg = f"{count} headers announced"
         raise MalformedError(msg)
+    if count > HEADERS_MAX:
+        cursor.take(cursor.left)
+        return (), Fault("too_many_headers", "headers", f"{count}, at most {HEADERS_MAX}")
     for n in range(count):
         name = bytes(cursor.take(cursor.varint()))
         try:

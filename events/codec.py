@@ -23,7 +23,7 @@ from pydantic import BaseModel, ValidationError
 
 from . import limits
 from .errors import InvalidEvent
-from .members import members_of
+from .members import SPACES, members_of
 from .models import (
     JSON_FIELDS,
     PAYLOAD_FIELDS,
@@ -99,7 +99,7 @@ def decode(value: bytes | None, headers: Headers = (), *, versions: Versions = V
     if value is None:
         return Skipped("tombstone")
     if (attributes := _attributes(headers)) is not None:
-        return _event({**attributes, "data": _text(value)}, versions)
+        return _event({**attributes, "data": _text(value).strip(SPACES)}, versions)
     if versions is VERSIONS and (event := ordinary_event(value)) is not None:
         return event
     members = members_of(_text(value), "")
@@ -136,10 +136,13 @@ def _header(value: bytes, name: str) -> bytes:
 
 def _event(members: Members, versions: Versions) -> Event | Skipped:
     version, verb = _version_and_verb(members.get("type"))
-    if version == versions.newest and verb not in VERBS:
+    way = versions.way_from(version)
+    if not way and verb not in VERBS:
         return Skipped("unknown_verb")
     envelope = {name: _plain(members[name], name) for name in sorted(_ENVELOPE_FIELDS & members.keys())}
-    verb, said = versions.upcast(version, verb, members_of(members.get("data", b"null"), "data"))
+    said = members_of(members.get("data", b"null"), "data")
+    for upcaster in way:
+        verb, said = upcaster(verb, said)
     if verb not in VERBS:
         return Skipped("unknown_verb")
     data = {}

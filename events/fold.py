@@ -288,10 +288,11 @@ def state_of(event: Event) -> State:
     """Return the state that one event alone gives."""
     data = event.data
     plan = _plan(event.verb, data.authority, data.revises)
+    stated = data.model_fields_set
     feeds = [*plan.always]
-    for carried in data.model_fields_set:
-        if carried in plan.by_field and getattr(data, carried) is not None:
-            feeds += plan.by_field[carried]
+    for carried, by_field in plan.by_field.items():
+        if carried in stated and getattr(data, carried) is not None:
+            feeds += by_field
     bytes_ = orders.slots(event) + plan.shared
     cells = {}
     for name, values_of, parts_of, digest in feeds:

@@ -12,7 +12,7 @@ from .errors import InvalidEvent
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _SPACE = re.compile(r"[ \t\r\n]*")
-_SPACES = b" \t\r\n"
+SPACES = b" \t\r\n"
 
 
 def cut(raw: bytes) -> dict[str, msgspec.Raw]:
@@ -39,7 +39,7 @@ def each_once(raw: bytes, members: Mapping[str, msgspec.Raw]) -> bool:
 
 
 def _packed(raw: bytes) -> bytes:
-    return raw.translate(None, _SPACES)
+    return raw.translate(None, SPACES)
 
 
 def members_of(raw: bytes, field: str) -> dict[str, bytes]:

@@ -29,18 +29,16 @@ class Versions:
     newest: int = VERSION
     upcasters: Mapping[int, Upcaster] = field(default_factory=dict)
 
-    def upcast(self, version: int, verb: str, members: Members) -> tuple[str, Members]:
-        """Return verb and data as the newest version says them.
+    def way_from(self, version: int) -> list[Upcaster]:
+        """Return the upcasters that lead from a version to the newest.
 
         Raises:
             InvalidEvent: the version is not read.
         """
-        while version < self.newest and (upcaster := self.upcasters.get(version)) is not None:
-            verb, members = upcaster(verb, members)
-            version += 1
-        if version != self.newest:
+        way = [self.upcasters.get(step) for step in range(version, self.newest)]
+        if None in way or not 1 <= version <= self.newest:
             raise InvalidEvent("unsupported_version", "type", f"v{version}; this consumer reads v{self.newest}")
-        return verb, members
+        return [upcaster for upcaster in way if upcaster is not None]
 
 
 VERSIONS = Versions()

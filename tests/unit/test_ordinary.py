@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from events import Authority, Event, InvalidEvent, Skipped, Verb, decode, encode, limits
+from events import Authority, Event, InvalidEvent, Skipped, Verb, decode, encode, limits, ordinary
 from events.examples import examples
 from events.fold import state_of
 from events.ordinary import BYTES_MAX, ordinary_event
@@ -123,6 +123,13 @@ BORDERS = [
     record({"new": 1}).replace(b'"new"', b'"new":1,"new"'),
     record().replace(b'"data":', b'"data":{},"data":'),
     record().replace(b'"id":"e1"', b'"id":"e1","datacontenttype":"a","datacontenttype":"b"'),
+    record().replace(b'"id":', b'"subject":null,"subject":null,"id":'),
+    record().replace(b'"data":', b'"subject":null,"data":5,"data":'),
+    record(raw={"user_id": "null"}).replace(b'"user_id"', b'"user_id":null,"user_id"'),
+    record(raw={"user_id": "null", "attempt": "2"}).replace(b'"attempt"', b'"attempt":7,"attempt"'),
+    record(raw={"user_id": "null", "actor": "null", "temporal_run_id": '"other"'}),
+    record(raw={"labels": "null", "input": "null", "error": "null", "progress": "null", "parent": "null"}),
+    record(raw={"parent": '{"temporal_workflow_id":"p","temporal_run_id":"1","namespace":null,"x":1e400}'}),
 ]  # fmt: skip
 
 
@@ -130,6 +137,25 @@ BORDERS = [
 def test_both_ways_end_alike_on_the_borders(value: bytes) -> None:
     """Where the short way ends and the long way takes over, nobody can tell."""
     agree(value)
+
+
+HIDING = st.sampled_from(["user_id", "actor", "input", "parent", "labels", "queue", "attempt", "duration_ms", "new"])
+
+
+@given(st.lists(HIDING, max_size=4), st.lists(HIDING, max_size=3), st.booleans())
+def test_a_null_hides_no_name_that_stands_twice(nulls: list[str], numbers: list[str], in_envelope: bool) -> None:
+    """However many nulls and bare values there are, a name that stands twice or that nobody knows is counted."""
+    said = [f'"{name}":null' for name in nulls] + [f'"{name}":1' for name in numbers]
+    value = record().replace(b'"workflow_id"', "".join(f"{member}," for member in said).encode() + b'"workflow_id"')
+    if in_envelope:
+        value = value.replace(b'"id":', b'"subject":null,"sequence":null,"id":"e1","id":')
+    agree(value)
+
+
+def test_the_envelope_that_is_read_at_once_is_that_of_the_models() -> None:
+    """A field that is added to the envelope must be read at once as well."""
+    model = Event.model_fields.keys() - {"verb", "data"}
+    assert ordinary._Envelope.__annotations__.keys() == model | {"type", "datacontenttype"}
 
 
 anything = st.recursive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import struct
 from collections.abc import Callable, Sequence
@@ -14,10 +15,12 @@ from aiokafka.record.util import calc_crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer import record_batch
-from consumer.inflate import BUFFER_BYTES_MIN, BeyondRoomError, Codec, InflateError, inflate
+from consumer import client_codecs, record_batch
+from consumer.client_codecs import TooDenseError
+from consumer.inflate import BUFFER_BYTES_MIN, GZIP_MEMBERS_MAX, BeyondRoomError, Codec, InflateError, inflate
 from consumer.record import Record, Stretch
 from consumer.record_batch import HEADER, UnreadableError, read_stretch
+from events.limits import HEADERS_MAX
 
 CODECS = list(Codec)
 COMPRESSING = CODECS[1:]
@@ -99,6 +102,49 @@ def test_no_bytes_make_it_fail_otherwise(noise: bytes, at: int, byte: int) -> No
         assert all(before[1] <= after[0] for before, after in pairwise(spans))
         assert not spans or spans[-1][1] <= stretch.next_offset
         assert all((record.anchor is None) or record.anchor.offset == record.offset for record in stretch.records)
+
+
+def crowded(headers: int) -> bytes:
+    """A batch of two records, of which the second has so many empty headers."""
+    names = [("", b"")] * headers
+    builder = DefaultRecordBatchBuilder(2, Codec.ZSTD, 0, -1, -1, -1, 1 << 30)
+    builder.append(0, 0, b"k", b"a", [])
+    builder.append(1, 0, b"k", b"b", names)
+    return sealed(bytes(builder.build()))
+
+
+def test_headers_beyond_the_contracts_bound_are_not_made() -> None:
+    """A record with more headers than the contract allows is set aside without them; one with as many is read."""
+    assert len(read(crowded(HEADERS_MAX)).records[1].headers) == HEADERS_MAX
+    first, second = read(crowded(HEADERS_MAX + 1)).records
+    assert (first.fault, second.value, second.headers) == (None, b"b", ())
+    assert second.fault is not None
+    assert second.fault.reason == "too_many_headers"
+
+
+def test_the_client_makes_nothing_of_a_batch_that_is_too_dense() -> None:
+    """A batch of kilobytes that is megabytes of empty headers is refused before the client makes objects of them."""
+    client_codecs.install()
+    with pytest.raises(TooDenseError):
+        list(MemoryRecords(crowded(client_codecs.INFLATED_BYTES_UNDOUBTED)).next_batch())
+    assert len(list(MemoryRecords(built([b"x" * 100_000], Codec.ZSTD)).next_batch())) == 1
+
+
+def test_a_batch_of_too_many_records_costs_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that would be inflated again and again for its records is set aside as a whole."""
+    monkeypatch.setattr(record_batch, "BATCH_RECORDS_MAX", 3)
+    stretch = read(built([b"a"] * 3) + built([b"b"] * 4, base=3) + built([b"c"], base=7))
+    assert offsets(stretch) == [0, 1, 2, 3, 7]
+    assert reasons(stretch) == {3: "too_many_records"}
+    assert stretch.next_offset == 8
+
+
+def test_gzip_of_many_members_is_damaged() -> None:
+    """Some members of gzip are inflated one after the other; of hundreds, each of which costs a copy, none is."""
+    part = gzip.compress(b"x")
+    assert bytes(inflate(Codec.GZIP, part * GZIP_MEMBERS_MAX, 1_000)) == b"x" * GZIP_MEMBERS_MAX
+    with pytest.raises(InflateError, match="members"):
+        inflate(Codec.GZIP, part * (GZIP_MEMBERS_MAX + 1), 1_000)
 
 
 def test_a_header_that_is_not_utf8_costs_its_record() -> None:

@@ -53,6 +53,14 @@ def test_the_newest_version_is_read_as_it_stands(verb: Verb) -> None:
     assert decode(value.replace(b".v1", b".v2"), versions=V2) == decode(value)
 
 
+@pytest.mark.parametrize("data", [b"null", b"[]", b'{"a":1,"a":2}'])
+def test_an_unknown_version_is_not_blamed_on_its_data(data: bytes) -> None:
+    """A version that is not read may have any data: the version is what is named."""
+    value = OLD.replace(b".v1", b".v9").replace(b'"data":{', b'"data":%s,"was":{' % data)
+    with pytest.raises(InvalidEvent, match="unsupported_version"):
+        decode(value)
+
+
 @pytest.mark.parametrize("version", ["0", "3", "99"])
 def test_a_version_without_a_way_to_the_newest_is_refused(version: str) -> None:
     """A version that comes later, or that no upcaster leads on from, is refused and says what is read."""
