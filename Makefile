@@ -7,9 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COVERAGE_PERCENT := 90
+SEEDS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system laws-deep mutants bench-core check up down format contract requirements clean python
+.PHONY: help demo test test-system chaos laws-deep mutants simulate kill-matrix bench-core check up down format contract requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -25,11 +26,20 @@ test: $(READY) ## Run the tests on real servers, and demand that they cover the 
 test-system: $(READY) ## Run the tests that fault or kill the whole stack.
 	$(BIN)/pytest -m system
 
+chaos: $(READY) ## Fault real servers, links and consumers, and judge what is left; MINUTES=10, SEED=… repeats a run.
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+
 laws-deep: $(READY) ## Try the laws on 5,000 random histories each, others every time (twenty minutes).
 	WEX_LAWS=deep $(BIN)/pytest tests/laws tests/conformance/test_histories.py --timeout=3600 --hypothesis-show-statistics
 
 mutants: $(READY) ## Weaken the fold in over a hundred ways and see each one noticed (ten minutes).
 	$(BIN)/python -m tests.mutants
+
+simulate: $(READY) ## Run the consumer in simulated worlds of Kafka and PostgreSQL, SEEDS=20000 of them (three minutes).
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+kill-matrix: $(READY) ## Weaken the consumer in thirty ways and see each one caught by an invariant (half a minute).
+	$(BIN)/python -m tests.simulation.kill_matrix
 
 bench-core: $(READY) ## Time decoding and folding beside orjson and msgspec; PROFILE=1 shows where it goes.
 	$(BIN)/python -m benchmarks.core $(if $(PROFILE),--profile)

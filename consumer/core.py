@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from consumer.chunk import Chunk, ChunkQueue, Intake, Prepared, Refusal
-from consumer.partition import Partition, Phase
+from consumer.partition import Claims, LogRanges, Partition, Phase
 from consumer.record import Record, Stretch
 from consumer.work import (
     ApplyChunk,
@@ -163,8 +163,8 @@ class Core:
             commands += self._halt(partition, Incident(kind, name, partition.read_offset, None, detail))
         return commands
 
-    def out_of_range(self, logs: Mapping[TopicPartition, tuple[int, int]]) -> list[SourceCommand]:
-        """Halt partitions whose log, given by start and end, does not hold the position; an anchor may be gone."""
+    def out_of_range(self, logs: LogRanges) -> list[SourceCommand]:
+        """Halt partitions whose log does not hold the position; an anchor may be gone."""
         commands: list[SourceCommand] = []
         for name, partition in self._claimed(logs):
             partition.anchor = None
@@ -174,14 +174,8 @@ class Core:
 
     # What became of the work.
 
-    def claimed(
-        self,
-        generation: int,
-        token: UUID,
-        claims: Mapping[TopicPartition, Claim],
-        logs: Mapping[TopicPartition, tuple[int, int]],
-    ) -> list[SourceCommand]:
-        """Begin to read claimed partitions where the table stands, unless their log (start, end) does not fit."""
+    def claimed(self, generation: int, token: UUID, claims: Claims, logs: LogRanges) -> list[SourceCommand]:
+        """Begin to read claimed partitions where the table stands, unless their log does not fit."""
         self._succeeded()
         if generation != self.generation:
             return []
@@ -200,27 +194,24 @@ class Core:
         if not partition.claimed:
             return []
         if claim.created and start > 0:
-            detail = f"first start on a log that begins at {start}; what was before is gone"
-            self._incidents.append(RecordIncident(Incident("log_start", partition.name, 0, start, detail)))
+            self._incidents.append(RecordIncident(partition.begins_late(start)))
         return [Seek(partition.name, partition.start), Resume((partition.name,))]
 
-    def resynced(self, generation: int, claims: Mapping[TopicPartition, Claim]) -> list[SourceCommand]:
+    def resynced(self, generation: int, claims: Claims) -> list[SourceCommand]:
         """Believe the rows: seek to where they stand, and let go of what another consumer holds."""
         self._succeeded()
-        self._doubt = self._auditing = False
+        audited, self._doubt, self._auditing = self._auditing, False, False
         if generation != self.generation:
             return []
-        self._queue.drop()
         self._incidents = deque(work for work in self._incidents if work.still_stands(claims))
+        self._let_go_of_lifted(claims)
+        if audited and len(self._queue):
+            return []  # what is on its way finds out by itself where the rows stand
+        self._queue.drop()
         commands: list[SourceCommand] = []
         for name, partition in self._claimed(self._partitions):
-            claim = claims.get(name)
-            if claim is not None and claim.token == partition.token:
-                commands += partition.follow(claim)
-            else:
-                partition.phase = Phase.ASSIGNED
-                self._fenced = True
-                commands.append(Pause((name,)))
+            commands += partition.follow(claims.get(name))
+            self._fenced |= partition.phase is Phase.ASSIGNED
         return commands
 
     def prepared(self, chunk: Chunk, work: Prepared) -> None:
@@ -264,8 +255,8 @@ class Core:
         self._failures += 1
 
     def audit(self) -> None:
-        """Read the claims though nothing happened: a database that fell back to a lagging copy tells nobody."""
-        if not self._database_busy and not len(self._queue) and not self._doubt:
+        """Read the claims though nothing happened: a failover to a lagging copy and a lifted halt tell nobody."""
+        if (self.halted or not (self._database_busy or len(self._queue))) and not self._doubt:
             self._doubt = self._auditing = True
 
     def waited(self) -> None:
@@ -314,12 +305,12 @@ class Core:
             return Rejoin(self.generation)
         if self._incidents and not self._queue.moves(self._incidents[0].incident.partition):
             return self._incidents[0]
-        if (first := self._queue.first_prepared) is not None:
-            return self._apply(*first)
         names = tuple(name for name, partition in self._partitions.items() if partition.phase is Phase.ASSIGNED)
-        return ClaimPartitions(self.generation, names) if names and not self._stopping else None
-
-    def _apply(self, chunk: Chunk, work: Prepared) -> ApplyChunk:
+        if names and not self._stopping:
+            return ClaimPartitions(self.generation, names)  # before the others' chunks, of which there may be no end
+        if (first := self._queue.first_prepared) is None:
+            return None
+        chunk, work = first
         return ApplyChunk(chunk, work, chunk.moves({name: self._partitions[name].token for name in chunk.spans}))
 
     def _leave(self) -> Release | Finish:
@@ -337,6 +328,15 @@ class Core:
         partition.phase = Phase.HALTED
         self._incidents.append(HaltPartition(partition.token, incident))
         return [Pause((partition.name,))]
+
+    def _let_go_of_lifted(self, claims: Claims) -> None:
+        """Claim anew what is halted here and live in the table: an operator lifted the halt, or it never got there."""
+        halting = {work.incident.partition for work in self._incidents if isinstance(work, HaltPartition)}
+        for name in self.halted:
+            claim = claims.get(name)
+            if claim is not None and not claim.halted and name not in halting:
+                self._fenced |= claim.token not in (None, self._partitions[name].token)
+                self._partitions[name] = Partition(name)  # nothing that was known of the log before holds any more
 
     def _begin_generation(self) -> None:
         self.generation += 1

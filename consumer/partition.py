@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from uuid import UUID
@@ -12,6 +12,9 @@ from consumer.record import Record
 from consumer.work import Pause, Seek, SourceCommand
 from events.position import TopicPartition
 from store.batch import Anchor, Claim, Incident
+
+Claims = Mapping[TopicPartition, Claim]
+LogRanges = Mapping[TopicPartition, tuple[int, int]]  # start and end of each log
 
 
 class Phase(Enum):
@@ -69,8 +72,11 @@ class Partition:
         """Believe the table about the position."""
         self.next_offset = self.read_offset = offset
 
-    def follow(self, claim: Claim) -> list[SourceCommand]:
-        """Stand where the row stands, and fetch from there if that is elsewhere."""
+    def follow(self, claim: Claim | None) -> list[SourceCommand]:
+        """Stand where the row stands, and fetch from there if that is elsewhere; let go of what is not ours."""
+        if claim is None or claim.token != self.token:
+            self.phase = Phase.ASSIGNED
+            return [Pause((self.name,))]
         if claim.halted:
             self.phase = Phase.HALTED
             return [Pause((self.name,))]
@@ -117,6 +123,11 @@ class Partition:
         known, self._hole = self._hole, (expected, record.offset)
         self._holes_are_normal = known == self._hole
         return not self._holes_are_normal
+
+    def begins_late(self, log_start: int) -> Incident:
+        """Return the incident of a first start on a log that has lost its beginning; nothing is halted."""
+        detail = f"first start on a log that begins at {log_start}; what was before is gone"
+        return Incident("log_start", self.name, 0, log_start, detail)
 
     def outside(self, log_start: int, log_end: int) -> Incident:
         """Return the incident of a position that the log does not hold."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import assert_never
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, assert_never
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
@@ -30,6 +31,7 @@ PARTITION_FETCH_BYTES_MAX = 1_048_576  # held per partition by the client, befor
 FETCH_BYTES_MAX = 16 * 1_048_576
 START_TIMEOUT_SECONDS = 40.0  # a group coordinator that is missing, or a rebalance that does not end
 STOP_TIMEOUT_SECONDS = 8.0  # the client can hang while it leaves the group; it is left behind then
+CLOSE_TIMEOUT_SECONDS = 1.0  # its connections after that, which close without an answer
 REBALANCE_TIMEOUT_MS = 30_000  # aiokafka's own default is the session timeout, too short for a batch under way
 FEWER_RECORDS = 16  # after a fetch that inflated too much, the next ask for a part of the records
 
@@ -121,10 +123,15 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
 
     async def stop(self) -> None:
         """Leave the group; an outstanding fetch ends with `SourceStopped`. Never raises, never hangs."""
-        try:
-            await asyncio.wait_for(self._consumer.stop(), STOP_TIMEOUT_SECONDS)
-        except (TimeoutError, KafkaError, OSError) as error:
-            logger.warning("the Kafka client did not stop cleanly: %s", error or "timed out")
+        # Awaited from a distance: the client lets the CancelledError of a task of its own out of `stop`, where it waits
+        # to ask a broker again that went away, and in our task that would pass for our own cancellation.
+        stopping = asyncio.create_task(self._consumer.stop())
+        await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_SECONDS)
+        if problem := _problem(stopping):
+            logger.warning("the Kafka client did not stop cleanly: %s", problem)
+            closing = asyncio.create_task(self._consumer._client.close())  # noqa: SLF001 - it stopped before it came to this
+            await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_SECONDS)
+            _problem(closing)
 
     async def fetch(self, partitions: Iterable[TopicPartition] = ()) -> dict[TopicPartition, list[Record]]:
         """Return the next records of these partitions, or of all where none is named, as far as they are not paused.
@@ -247,6 +254,17 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         self.perform(self._assigned([_ours(tp) for tp in assigned]))
 
 
+def _problem(task: asyncio.Task[None]) -> str:
+    """Return why a task did not end well, empty if it did; one that has not ended is given up."""
+    if not task.done():
+        task.cancel()
+        return "timed out"
+    if task.cancelled():
+        return "it cancelled itself"
+    error = task.exception()
+    return "" if error is None else str(error) or type(error).__name__
+
+
 def _ours(partition: KafkaPartition) -> TopicPartition:
     return TopicPartition(partition.topic, partition.partition)
 
@@ -261,14 +279,39 @@ async def log_ends(bootstrap_servers: str, topics: Iterable[str]) -> dict[TopicP
     Raises:
         SourceError: no broker answers.
     """
+    async with _asking(bootstrap_servers, *topics) as client:
+        ends = await client.end_offsets(
+            [KafkaPartition(t, n) for t in topics for n in client.partitions_for_topic(t) or ()]
+        )
+    return {_ours(partition): end for partition, end in ends.items()}
+
+
+async def log_range(bootstrap_servers: str, partition: TopicPartition) -> tuple[int, int] | None:
+    """Return start and end of one partition's log, or None where Kafka has no such partition.
+
+    Raises:
+        SourceError: no broker answers.
+    """
+    async with _asking(bootstrap_servers) as client:
+        if partition.topic not in await client.topics():
+            return None  # asking for it by name might make it
+    wanted = _theirs(partition)
+    async with _asking(bootstrap_servers, partition.topic) as client:
+        if partition.partition not in client.partitions_for_topic(partition.topic):
+            return None
+        starts, ends = await client.beginning_offsets([wanted]), await client.end_offsets([wanted])
+    return starts[wanted], ends[wanted]
+
+
+@asynccontextmanager
+async def _asking(bootstrap_servers: str, *topics: str) -> AsyncIterator[Any]:
+    """Lend a client that belongs to no group and reads nothing, to ask about logs."""
     client = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap_servers, isolation_level="read_committed")
     try:
         await client.start()
-        partitions = [KafkaPartition(t, n) for t in topics for n in client.partitions_for_topic(t) or ()]
-        ends = await client.end_offsets(partitions)
+        yield client
     except (KafkaError, OSError) as error:
-        msg = f"the logs' ends cannot be read: {error}"
+        msg = f"the logs' starts and ends cannot be read: {error}"
         raise SourceError(msg) from error
     finally:
         await client.stop()
-    return {_ours(partition): end for partition, end in ends.items()}

@@ -78,9 +78,9 @@ class HaltPartition:
     incident: Incident
 
     def still_stands(self, claims: Mapping[TopicPartition, Claim]) -> bool:
-        """Whether the partition is still ours to halt."""
+        """Whether the partition is still ours to halt; a halt whose answer was lost is in the table already."""
         claim = claims.get(self.incident.partition)
-        return claim is not None and claim.token == self.token
+        return claim is not None and claim.token == self.token and not claim.halted
 
 
 @dataclass(frozen=True, slots=True)

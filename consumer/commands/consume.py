@@ -62,7 +62,7 @@ def command(
         problem = _run(settings, migrate_first=migrate, until_caught_up=until_caught_up)
     if problem:
         if problem.startswith("halted"):
-            raise WexError(problem, "The table `incidents` says why.", ExitCode.HALTED)
+            raise WexError(problem, "`wex incidents list` says why, and what to do.", ExitCode.HALTED)
         raise WexError(problem, "Run the version that made the table.", ExitCode.REFUSED)
 
 

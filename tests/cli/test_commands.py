@@ -110,7 +110,7 @@ def test_migrations_are_applied_and_checked(wex: Wex, empty_database_url: str) -
     refused = wex("consume", *url)
     assert refused.exit_code == 8
     assert "lacks migration 0001_initial" in refused.stderr
-    assert wex("migrate", "--json", *url).json == {"applied": ["0001_initial"]}
+    assert wex("migrate", "--json", *url).json == {"applied": ["0001_initial", "0002_resolved_incidents"]}
     assert wex("migrate", *url).stdout == "the schema is up to date\n"
     assert wex("migrate", "--check", *url).exit_code == 0
 
@@ -160,7 +160,9 @@ def test_help_names_every_command_and_imports_none(wex: Wex) -> None:
     assert imported.stdout == "[]\n"
 
 
-@pytest.mark.parametrize("name", ["consume", "migrate", "publish", "get", "list", "stats", "delete", "dead-letter"])
+@pytest.mark.parametrize(
+    "name", ["consume", "migrate", "publish", "get", "list", "stats", "delete", "dead-letter", "incidents"]
+)
 def test_every_command_explains_itself(wex: Wex, name: str) -> None:
     """Each command has a help text with its options."""
     said = wex(name, "--help")
