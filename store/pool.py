@@ -60,7 +60,8 @@ class ReadPool:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_SECONDS) as connection:
                 yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        # (InternalClientError: a FATAL message that comes before the end of the connection.)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise translate(error, self._url) from error
 
     async def wait_until_applied(self, position: Position, timeout_seconds: float) -> None:

@@ -218,7 +218,7 @@ ON CONFLICT (id) DO UPDATE SET
                 ELSE coalesce(t.error, t.hidden_error)
             END
     END,
-    applied_at = now()
+    applied_at = greatest(t.applied_at, now())
 WHERE
     t.created_at > excluded.created_at
     OR t.updated_at < excluded.updated_at

@@ -380,6 +380,17 @@ async def test_any_group_that_applied_it_will_do(reader: ExecutionReader, writer
     assert await reader.get("invoice-42", at_least=Position(*writer.partition, 1), timeout=0)
 
 
+async def test_a_server_that_ends_a_connection_is_an_error_of_the_query(reader: ExecutionReader) -> None:
+    """A FATAL message that arrives before the end of the connection is told like any other failure."""
+    assert await reader.get_by_id(uuid4()) is None
+    pool: Any = reader._pool._pool
+    connection = next(holder._con for holder in pool._holders if holder._con is not None)
+    fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
+    connection._protocol.data_received(b"E" + (len(fields) + 4).to_bytes(4) + fields)
+    with pytest.raises(ExecutionQueryError):
+        await reader.get_by_id(uuid4())
+
+
 async def test_a_reader_must_be_entered(database_url: str) -> None:
     """A reader that was not entered says how it is used, and leaving it is harmless."""
     reader = ExecutionReader.connect(database_url)
