@@ -187,6 +187,16 @@ def _echoes(draw: st.DrawFn, draft: Draft) -> Draft:
     return draft | {name: draw(st.sampled_from(_VALUES[name]))}
 
 
+@st.composite
+def _contests(draw: st.DrawFn, draft: Draft) -> list[Draft]:
+    """Two reports that end the same attempt in two ways; now and then."""
+    if draw(st.integers(0, 5)):
+        return []
+    verbs = draw(st.lists(st.sampled_from(TERMINAL_VERBS), min_size=2, max_size=2, unique=True))
+    authorities = st.sampled_from(["worker", "server"])
+    return [draft | {"verb": verb, "authority": draw(authorities), "revises": False} for verb in verbs]
+
+
 @cache
 def _life(number: int, run: str) -> list[Event]:
     return life(number, run)[0]
@@ -196,6 +206,7 @@ def _life(number: int, run: str) -> list[Event]:
 def _histories(draw: st.DrawFn, run: str, min_size: int, max_size: int) -> list[Event]:
     drafts = draw(st.lists(_drafts((run,), tuple(Verb), _any_fields), min_size=min_size, max_size=max_size))
     echoes = draw(st.lists(st.sampled_from(drafts).flatmap(_echoes), max_size=2))
+    echoes += draw(st.sampled_from(drafts).flatmap(_contests))
     # Half of the histories hold one of the lives as well, with events lost here and there, so that orderly ones are
     # met by every disturbance.
     number = draw(st.sampled_from([0] * len(LIVES) + list(range(1, len(LIVES) + 1))))
