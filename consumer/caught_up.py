@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 
 from consumer.core import Core
+from consumer.partition import LogRanges
 from consumer.source import SourceError
 from events.position import TopicPartition
 
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 0.05
 RETRY_SECONDS = 1.0
 
-Logs = Callable[[Iterable[TopicPartition]], Awaitable[Mapping[TopicPartition, tuple[int, int]]]]
+Logs = Callable[[Iterable[TopicPartition]], Awaitable[LogRanges]]
 
 
 async def wait_until_caught_up(core: Core, logs: Logs, stopping: asyncio.Event) -> str:
@@ -47,7 +48,7 @@ async def wait_until_caught_up(core: Core, logs: Logs, stopping: asyncio.Event) 
 async def _ends(partitions: Iterable[TopicPartition], logs: Logs) -> dict[TopicPartition, int]:
     while True:
         try:
-            return {partition: end for partition, (_, end) in (await logs(partitions)).items()}
+            return {partition: log.end for partition, log in (await logs(partitions)).items()}
         except SourceError as error:
             logger.warning("%s; trying again", error)
             await asyncio.sleep(RETRY_SECONDS)

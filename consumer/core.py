@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from consumer.chunk import Chunk, ChunkQueue, Intake, Prepared, Refusal
-from consumer.partition import Claims, LogRanges, Partition, Phase
+from consumer.partition import Claims, LogRanges, Partition, Phase, TopicIds
 from consumer.record import Record, Stretch
 from consumer.work import (
     ApplyChunk,
@@ -38,7 +38,6 @@ from consumer.work import (
     HaltPartition,
     Pause,
     PrepareChunk,
-    RecordIncident,
     Rejoin,
     Release,
     Resume,
@@ -49,8 +48,9 @@ from consumer.work import (
 )
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
-from store.batch import Claim, Incident
+from store.batch import Incident
 
+NOT_TOLD: TopicIds = {}
 CHUNKS_MAX = 2  # one on its way into the table, and one behind it that is prepared meanwhile
 CHUNK_BYTES_MAX = 8 * 1_048_576  # of values: decoded and applied well within a statement's and a session's time
 
@@ -62,11 +62,12 @@ class Core:
     generation: int = 0
     _partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
     _queue: ChunkQueue = field(default_factory=ChunkQueue)
-    _incidents: deque[HaltPartition | RecordIncident] = field(default_factory=deque)
+    _halts: deque[HaltPartition] = field(default_factory=deque)
     _database_busy: bool = False
     _doubt: bool = False
     _auditing: bool = False
     _fenced: bool = False
+    _stalled: bool = False
     _failures: int = 0
     _back_off: bool = False
     _stopping: bool = False
@@ -115,12 +116,20 @@ class Core:
 
     # What the source delivered.
 
-    def fetched(self, records: Mapping[TopicPartition, Sequence[Record]]) -> list[SourceCommand]:
-        """Accept records of claimed partitions as a chunk."""
+    def fetched(
+        self, records: Mapping[TopicPartition, Sequence[Record]], topic_ids: TopicIds = NOT_TOLD
+    ) -> list[SourceCommand]:
+        """Accept records of claimed partitions as a chunk.
+
+        Args:
+            records: by partition.
+            topic_ids: asked for after the records came: if they are still the same, so is the log that they are from.
+        """
         commands: list[SourceCommand] = []
         intake = Intake(CHUNK_BYTES_MAX)
         for name, partition in self._claimed(records):
-            if (incident := partition.differs_from_log(records[name])) is not None:
+            incident = partition.made_anew(topic_ids.get(name)) or partition.differs_from_log(records[name])
+            if incident is not None:
                 commands += self._halt(partition, incident)
             else:
                 commands += partition.accept(records[name], intake)
@@ -128,10 +137,12 @@ class Core:
             self._queue.append(Chunk(self.generation, intake.records, intake.spans))
         return commands
 
-    def isolated(self, name: TopicPartition, stretch: Stretch) -> list[SourceCommand]:
+    def isolated(self, name: TopicPartition, stretch: Stretch, topic_ids: TopicIds = NOT_TOLD) -> list[SourceCommand]:
         """Accept what the slow path read where the client fails; its end may be a part of the log without records."""
         commands: list[SourceCommand] = []
         for _, partition in self._claimed([name] if stretch.next_offset > stretch.from_offset else []):
+            if (incident := partition.made_anew(topic_ids.get(name))) is not None:
+                return self._halt(partition, incident)
             if stretch.records and stretch.from_offset <= partition.read_offset:
                 commands += self.fetched({name: stretch.records})
             if not commands and stretch.from_offset <= partition.read_offset < stretch.next_offset:
@@ -140,17 +151,22 @@ class Core:
             commands.append(Seek(name, partition.start))
         return commands
 
-    def drained(self, positions: Mapping[TopicPartition, int]) -> None:
+    def drained(self, positions: Mapping[TopicPartition, int], topic_ids: TopicIds = NOT_TOLD) -> list[SourceCommand]:
         """Move over what holds no records (transaction markers), once everything before it is in the table."""
+        commands: list[SourceCommand] = []
         if len(self._queue) or self._doubt or self._stopping:
-            return
-        spans = {
-            name: partition.read_to(positions[name])
-            for name, partition in self._claimed(positions)
-            if positions[name] > partition.read_offset
-        }
+            return commands
+        spans = {}
+        for name, partition in self._claimed(positions):
+            if positions[name] <= partition.read_offset:
+                continue
+            if (incident := partition.made_anew(topic_ids.get(name))) is not None:
+                commands += self._halt(partition, incident)
+            else:
+                spans[name] = partition.read_to(positions[name])
         if spans:
             self._queue.append(Chunk(self.generation, {}, spans))
+        return commands
 
     def fetch_failed(self) -> list[SourceCommand]:
         """Seek every claimed partition back: what the failed call had taken from the others is lost otherwise."""
@@ -168,9 +184,13 @@ class Core:
         commands: list[SourceCommand] = []
         for name, partition in self._claimed(logs):
             partition.anchor = None
-            if not logs[name][0] <= partition.read_offset <= logs[name][1]:
-                commands += self._halt(partition, partition.outside(*logs[name]))
+            incident = partition.made_anew(logs[name].topic_id) or partition.outside(logs[name])
+            commands += [] if incident is None else self._halt(partition, incident)
         return commands + self.fetch_failed()
+
+    def stalled(self) -> None:
+        """Begin with a new client: this one brings nothing although there is more."""
+        self._stalled = True
 
     # What became of the work.
 
@@ -184,18 +204,12 @@ class Core:
             if claim.fold_version != FOLD_VERSION:
                 self.stop(f"the table was folded by version {claim.fold_version}, this is version {FOLD_VERSION}")
                 return []
-            commands += self._begin(self._partitions[name], token, claim, *logs[name])
+            partition = self._partitions[name]
+            if (incident := partition.claim(token, claim, logs[name])) is not None:
+                commands += self._halt(partition, incident)
+            elif partition.claimed:
+                commands += [Seek(name, partition.start), Resume((name,))]
         return commands
-
-    def _begin(self, partition: Partition, token: UUID, claim: Claim, start: int, end: int) -> list[SourceCommand]:
-        incident = partition.claim(token, claim, start, end)
-        if incident is not None:
-            return self._halt(partition, incident)
-        if not partition.claimed:
-            return []
-        if claim.created and start > 0:
-            self._incidents.append(RecordIncident(partition.begins_late(start)))
-        return [Seek(partition.name, partition.start), Resume((partition.name,))]
 
     def resynced(self, generation: int, claims: Claims) -> list[SourceCommand]:
         """Believe the rows: seek to where they stand, and let go of what another consumer holds."""
@@ -203,7 +217,7 @@ class Core:
         audited, self._doubt, self._auditing = self._auditing, False, False
         if generation != self.generation:
             return []
-        self._incidents = deque(work for work in self._incidents if work.still_stands(claims))
+        self._forget_halts(claims, audited=audited)
         self._let_go_of_lifted(claims)
         if audited and len(self._queue):
             return []  # what is on its way finds out by itself where the rows stand
@@ -234,11 +248,11 @@ class Core:
         elif self._queue.take_first(chunk):
             self._queue.put_first(chunk.halves() or [chunk.set_aside(refusal)])
 
-    def recorded(self, work: HaltPartition | RecordIncident) -> None:
-        """Go on after an incident that is in the table."""
+    def halted_in_table(self, work: HaltPartition) -> None:
+        """Go on after a halt that is in the table."""
         self._succeeded()
-        if self._incidents and self._incidents[0] is work:
-            self._incidents.popleft()
+        if self._halts and self._halts[0] is work:
+            self._halts.popleft()
 
     def fenced(self) -> None:
         """Doubt everything after a guard that did not hold."""
@@ -267,7 +281,7 @@ class Core:
     def rejoined(self) -> None:
         """Go on as a new member of the group."""
         self._database_busy = False
-        self._fenced = False
+        self._fenced = self._stalled = False
 
     def released(self) -> None:
         """End, now that nobody has to wait for our claims."""
@@ -301,10 +315,10 @@ class Core:
         return self._leave() if self._stopping and not len(self._queue) else self._go_on()
 
     def _go_on(self) -> DatabaseWork | None:
-        if self._fenced and not self._stopping:
-            return Rejoin(self.generation)
-        if self._incidents and not self._queue.moves(self._incidents[0].incident.partition):
-            return self._incidents[0]
+        if (self._fenced or self._stalled) and not self._stopping:
+            return Rejoin(self.generation, self._fenced)
+        if self._halts and not self._queue.moves(self._halts[0].incident.partition):
+            return self._halts[0]
         names = tuple(name for name, partition in self._partitions.items() if partition.phase is Phase.ASSIGNED)
         if names and not self._stopping:
             return ClaimPartitions(self.generation, names)  # before the others' chunks, of which there may be no end
@@ -326,12 +340,22 @@ class Core:
     def _halt(self, partition: Partition, incident: Incident) -> list[SourceCommand]:
         assert partition.token is not None, "only claimed partitions are halted"
         partition.phase = Phase.HALTED
-        self._incidents.append(HaltPartition(partition.token, incident))
+        self._halts.append(HaltPartition(partition.token, partition.read_offset, incident))
         return [Pause((partition.name,))]
+
+    def _forget_halts(self, claims: Claims, *, audited: bool) -> None:
+        """Forget the halts that are in the table already, or are not ours to write any more, or not there."""
+        self._halts = deque(
+            halt
+            for halt in self._halts
+            if halt.still_stands(
+                claims.get(halt.incident.partition), moving=audited and self._queue.moves(halt.incident.partition)
+            )
+        )
 
     def _let_go_of_lifted(self, claims: Claims) -> None:
         """Claim anew what is halted here and live in the table: an operator lifted the halt, or it never got there."""
-        halting = {work.incident.partition for work in self._incidents if isinstance(work, HaltPartition)}
+        halting = {halt.incident.partition for halt in self._halts}
         for name in self.halted:
             claim = claims.get(name)
             if claim is not None and not claim.halted and name not in halting:
@@ -340,9 +364,8 @@ class Core:
 
     def _begin_generation(self) -> None:
         self.generation += 1
-        self._fenced = False
-        # A halt needs the claim that is gone; what is only to be recorded still is.
-        self._incidents = deque(work for work in self._incidents if isinstance(work, RecordIncident))
+        self._fenced = self._stalled = False
+        self._halts.clear()  # a halt needs the claim that is gone
         self._queue.drop()
 
     def _succeeded(self) -> None:

@@ -52,6 +52,15 @@ KINDS: dict[str, Kind] = {
         " doubled.",
         another_log=True,
     ),
+    "recreated": Kind(
+        "the topic was made anew: Kafka gives its name another id",
+        "if that was on purpose, accept-gap",
+        GoOn.LOG_START,
+        "Nothing of the new topic was applied. If these are the wrong brokers, correct the address and `wex incidents"
+        " resume {partition}`. If the topic was made anew, `wex incidents accept-gap {partition}` reads it from its"
+        " start; what the table has already stays. Records of the old topic that were not applied are gone with it.",
+        another_log=True,
+    ),
     "another_log": Kind(
         "the last applied record is another one in the log: the topic was made anew, or cut off and written on",
         "if the topic was made anew on purpose, accept-gap",

@@ -1,17 +1,18 @@
 """Isolation: after a fetch that failed, partition by partition, so that one bad record costs nobody but itself.
 
 A partition that the client reads alone goes on. At one where it fails, or keeps silent though there is more, the slow
-path reads instead; what that cannot read either halts the partition, if it is no outage.
+path reads instead; what that cannot read either halts the partition, if it is no outage. The same is done for what
+stands still though nothing failed.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from consumer.core import Core
 from consumer.record_batch import UnreadableError
-from consumer.source import Source, SourceError
+from consumer.source import OvertakenError, Source, SourceError
 from events.position import TopicPartition
 
 logger = logging.getLogger(__name__)
@@ -39,32 +40,67 @@ async def isolate(core: Core, source: Source, turn: Callable[[], Awaitable[None]
     return forward
 
 
+async def revive(
+    core: Core, source: Source, partitions: Iterable[TopicPartition], turn: Callable[[], Awaitable[None]]
+) -> bool:
+    """Read slowly what stands still, as far as there is more, and return whether one partition went forward.
+
+    Args:
+        core: decides what becomes of what was read.
+        source: the source that brings nothing.
+        partitions: which stand still.
+        turn: awaited before each partition, until there is room for more.
+
+    Raises:
+        SourceError: no broker answers.
+    """
+    logs = await source.logs(partitions)
+    forward = False
+    for partition, log in logs.items():
+        await turn()
+        before = core.starts.get(partition)
+        if before is not None and before < log.end:
+            logger.warning("nothing comes of %s from %d on, though it goes to %d", partition, before, log.end)
+            await _read_slowly(core, source, partition, certain=True)
+            forward = forward or core.starts.get(partition, before) > before
+    return forward
+
+
 async def _read_alone(core: Core, source: Source, partition: TopicPartition) -> None:
     failed = False
     try:
-        records = await source.fetch((partition,))
+        fetched = await source.fetch((partition,))
+    except OvertakenError:
+        source.perform(core.fetch_failed())
+        return
     except SourceError:
         source.perform(core.fetch_failed())
         failed = True
     else:
-        source.perform(core.fetched(records))
-        if records:
+        source.perform(core.fetched(*fetched))
+        if fetched.records:
             return
+    await _read_slowly(core, source, partition, certain=failed)
+
+
+async def _read_slowly(core: Core, source: Source, partition: TopicPartition, *, certain: bool) -> None:
+    """Read where the client fails; what cannot be read either halts the partition, if the client fails for certain."""
     generation, start = core.generation, core.starts.get(partition)
     if start is None:
         return
     try:
         stretch = await source.read_slowly(partition, start)
+        topic_ids = await source.topic_ids([partition])
     except SourceError as error:
         logger.warning("%s", error)  # an outage: the next fetch will say what there is to be said
     except UnreadableError as error:
-        if failed and generation == core.generation:
+        if certain and generation == core.generation:
             source.perform(core.unreadable(partition, error.kind, str(error)))
         else:
             logger.warning("%s cannot be read from %d on, nor does the client say so: %s", partition, start, error)
     else:
         if generation == core.generation:
-            source.perform(core.isolated(partition, stretch))
+            source.perform(core.isolated(partition, stretch, topic_ids))
             faults = [record for record in stretch.records if record.fault is not None]
             logger.warning(
                 "read %s slowly from %d on: %d records, of which %d are set aside",

@@ -11,10 +11,11 @@ from consumer.chunk import Intake, Span
 from consumer.record import Record
 from consumer.work import Pause, Seek, SourceCommand
 from events.position import TopicPartition
-from store.batch import Anchor, Claim, Incident
+from store.batch import Anchor, Claim, Incident, LogRange
 
 Claims = Mapping[TopicPartition, Claim]
-LogRanges = Mapping[TopicPartition, tuple[int, int]]  # start and end of each log
+LogRanges = Mapping[TopicPartition, LogRange]
+TopicIds = Mapping[TopicPartition, UUID]  # as Kafka gives them now; none where a broker is too old to tell
 
 
 class Phase(Enum):
@@ -34,6 +35,7 @@ class Partition:
         next_offset: the first offset that the table has not applied.
         read_offset: the first offset that was not accepted from Kafka.
         anchor: the last applied record, to be compared with the log before anything is accepted.
+        topic_id: of the topic whose log is read.
     """
 
     name: TopicPartition
@@ -42,6 +44,7 @@ class Partition:
     next_offset: int = 0
     read_offset: int = 0
     anchor: Anchor | None = None
+    topic_id: UUID | None = None
     _hole: tuple[int, int] | None = None
     _holes_are_normal: bool = False  # transaction markers and compaction leave holes all the time
 
@@ -55,18 +58,14 @@ class Partition:
         """Where to fetch from: the anchor first, where there is one to compare."""
         return self.read_offset if self.anchor is None else self.anchor.offset
 
-    def claim(self, token: UUID, claim: Claim, log_start: int, log_end: int) -> Incident | None:
+    def claim(self, token: UUID, claim: Claim, log: LogRange) -> Incident | None:
         """Stand where the table stands; return what is wrong with the log, if anything is."""
-        self.token = token
+        self.token, self.topic_id = token, claim.topic_id
         self.phase = Phase.HALTED if claim.halted else Phase.CLAIMED
         self.move_to(claim.next_offset)
-        if claim.halted:
-            return None
-        if not log_start <= claim.next_offset <= log_end:
-            return self.outside(log_start, log_end)
-        if claim.anchor is not None and claim.anchor.offset >= log_start:
-            self.anchor = claim.anchor
-        return None
+        in_log = claim.anchor is not None and claim.anchor.offset >= log.start
+        self.anchor = claim.anchor if in_log else None
+        return None if claim.halted else self.made_anew(log.topic_id) or self.outside(log)
 
     def move_to(self, offset: int) -> None:
         """Believe the table about the position."""
@@ -124,16 +123,20 @@ class Partition:
         self._holes_are_normal = known == self._hole
         return not self._holes_are_normal
 
-    def begins_late(self, log_start: int) -> Incident:
-        """Return the incident of a first start on a log that has lost its beginning; nothing is halted."""
-        detail = f"first start on a log that begins at {log_start}; what was before is gone"
-        return Incident("log_start", self.name, 0, log_start, detail)
+    def made_anew(self, topic_id: UUID | None) -> Incident | None:
+        """Return the incident of a topic that is not the one that was read, though it has its name."""
+        if topic_id is None or self.topic_id in (None, topic_id):
+            return None
+        detail = f"the topic was made anew: its id is {topic_id}, and that of the one that was read is {self.topic_id}"
+        return Incident("recreated", self.name, self.read_offset, None, detail)
 
-    def outside(self, log_start: int, log_end: int) -> Incident:
-        """Return the incident of a position that the log does not hold."""
+    def outside(self, log: LogRange) -> Incident | None:
+        """Return the incident of a position that the log does not hold, if it does not."""
         offset = self.read_offset
-        if offset < log_start:
-            detail = f"records {offset} to {log_start - 1} were deleted from the log before they were applied"
-            return Incident("gap", self.name, offset, log_start, detail)
-        detail = f"the log ends at {log_end}, before the position {offset}: the topic was made anew or truncated"
-        return Incident("truncated", self.name, offset, log_end, detail)
+        if offset < log.start:
+            detail = f"records {offset} to {log.start - 1} were deleted from the log before they were applied"
+            return Incident("gap", self.name, offset, log.start, detail)
+        if offset > log.end:
+            detail = f"the log ends at {log.end}, before the position {offset}: the topic was made anew or truncated"
+            return Incident("truncated", self.name, offset, log.end, detail)
+        return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import assert_never
 from uuid import UUID, uuid4
 
@@ -13,10 +14,12 @@ from consumer.batch import prepare
 from consumer.caught_up import wait_until_caught_up
 from consumer.chunk import Chunk, Prepared, Refusal
 from consumer.core import Core
-from consumer.isolation import isolate
+from consumer.fetch_loop import FetchLoop
+from consumer.partition import LogRanges
 from consumer.retry import backoff_seconds
-from consumer.source import OutOfRangeError, Source, SourceError, SourceStopped, TooMuchInflatedError
+from consumer.source import Source, SourceError
 from consumer.tally import Tally
+from consumer.waiting import wait
 from consumer.work import (
     ApplyChunk,
     BackOff,
@@ -24,7 +27,6 @@ from consumer.work import (
     Finish,
     HaltPartition,
     PrepareChunk,
-    RecordIncident,
     Rejoin,
     Release,
     Resync,
@@ -40,6 +42,7 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 1.0  # the loop looks around at least this often, which is also the watchdog's beat
 HOUSEKEEPING_SECONDS = 5.0  # how often an idle consumer looks at its claims, and Kafka is told how far the table is
 FENCED_PATIENCE_SECONDS = 3.0  # a rebalance under way explains a fence; after this time it does not
+REJOINED_OFTEN, REJOINED_OFTEN_SECONDS = 3, 300.0  # no rebalance explains so many
 
 Assigned = Callable[[list[TopicPartition]], list[SourceCommand]]
 Revoked = Callable[[], None]
@@ -78,8 +81,9 @@ class Service:
         self._beat = beat
         self._source = make_source(self._on_assigned, self._on_revoked)
         self._changed = asyncio.Event()  # something happened that may give the core work
-        self._room = asyncio.Event()  # the core wants records, or the end has come
         self._stopping = asyncio.Event()
+        self._fetch_loop = FetchLoop(self.core, lambda: self._source, self.tally, self._changed, self._stopping)
+        self._rejoined: deque[float] = deque(maxlen=REJOINED_OFTEN)
         self._finish: Finish | None = None
         self._failure: SourceError | None = None
 
@@ -93,7 +97,7 @@ class Service:
             await self._source.start()
             logger.info("joined group %s as %s", self._group, self._owner)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._fetch_until_finished())
+                tasks.create_task(self._fetch_loop.run())
                 background = [tasks.create_task(self._keep_house_for_ever())]
                 if self._until_caught_up:
                     background.append(tasks.create_task(self._stop_when_caught_up()))
@@ -101,7 +105,7 @@ class Service:
                 for task in background:
                     task.cancel()
                 self.tally.tell()
-                self._room.set()
+                self._fetch_loop.end()
                 await self._source.stop()  # which ends an outstanding fetch; it is never cancelled
         finally:
             await self._source.stop()
@@ -125,69 +129,9 @@ class Service:
             self._beat()
             for work in self.core.decide():
                 tasks.create_task(self._do(work))
-            if self.core.wants_records:
-                self._room.set()
-            else:
-                self._room.clear()
-            await _wait(self._changed, TICK_SECONDS)
+            self._fetch_loop.look_for_room()
+            await wait(self._changed, TICK_SECONDS)
             self._changed.clear()
-
-    async def _fetch_until_finished(self) -> None:
-        failures = 0
-        while self._finish is None:
-            await self._room.wait()
-            try:
-                await self._fetch()
-                failures = 0
-            except SourceStopped:
-                await asyncio.sleep(0.05)  # the end, or a new source is on its way
-            except SourceError as error:
-                failures = 0 if await self._recover(error) else failures + 1
-                self._changed.set()
-                await _wait(self._stopping, backoff_seconds(failures, random.random()))  # noqa: S311 - jitter
-
-    async def _fetch(self) -> None:
-        source = self._source
-        records = await source.fetch()
-        if source is not self._source:
-            return
-        if records:
-            source.perform(self.core.fetched(records))
-            self._changed.set()
-            if not self.core.wants_records:
-                self._room.clear()
-        else:
-            generation = self.core.generation
-            positions = await source.positions(self.core.next_offsets)
-            if generation == self.core.generation:
-                self.core.drained(positions)
-                self._changed.set()
-
-    async def _recover(self, error: SourceError) -> bool:
-        """Seek back and find out whose fault it is; return whether it goes on at once."""
-        logger.warning("a fetch failed, seeking back: %s", error)
-        self.tally.count("fetch_failed")
-        self._source.perform(await self._after_failed_fetch(error))
-        if isinstance(error, OutOfRangeError | TooMuchInflatedError):
-            return isinstance(error, TooMuchInflatedError)
-        try:
-            return await isolate(self.core, self._source, self._next_turn)
-        except SourceStopped:
-            return False
-
-    async def _after_failed_fetch(self, error: SourceError) -> list[SourceCommand]:
-        if isinstance(error, OutOfRangeError):
-            try:
-                return self.core.out_of_range(await self._source.logs(error.partitions))
-            except SourceError as other:
-                logger.warning("%s", other)
-        return self.core.fetch_failed()
-
-    async def _next_turn(self) -> None:
-        self._changed.set()
-        if self._finish is None and not self.core.wants_records:
-            self._room.clear()
-        await self._room.wait()
 
     async def _keep_house_for_ever(self) -> None:
         while True:
@@ -203,7 +147,7 @@ class Service:
         self.core.stop(problem)
         self.stop()
 
-    async def _logs(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+    async def _logs(self, partitions: Iterable[TopicPartition]) -> LogRanges:
         return await self._source.logs(partitions)  # of the source that there is now; rejoining makes another
 
     # Kafka's callbacks.
@@ -249,13 +193,13 @@ class Service:
                     await self._store.reset()
                 claims = await self._store.read_claims(self._group)
                 self._source.perform(self.core.resynced(generation, claims))
-            case HaltPartition() | RecordIncident():
-                await self._record(work)
+            case HaltPartition():
+                await self._halt(work)
             case BackOff(failures):
-                await _wait(self._stopping, backoff_seconds(failures, random.random()))  # noqa: S311 - jitter
+                await wait(self._stopping, backoff_seconds(failures, random.random()))  # noqa: S311 - jitter
                 self.core.waited()
-            case Rejoin(generation):
-                await self._rejoin(generation)
+            case Rejoin():
+                await self._rejoin(work)
             case Release(tokens):
                 await self._release(tokens)
             case Finish():
@@ -280,29 +224,26 @@ class Service:
     async def _claim(self, work: ClaimPartitions) -> None:
         logs = await self._source.logs(work.partitions)
         token = uuid4()
-        starts = {partition: logs[partition][0] for partition in work.partitions}
-        claims = await self._store.claim(self._group, starts, token, self._owner)
+        claims = await self._store.claim(self._group, logs, token, self._owner)
         logs = await self._source.logs(work.partitions)  # again: the last owner may have read on meanwhile
         self._source.perform(self.core.claimed(work.generation, token, claims, logs))
         if work.generation == self.core.generation:
             places = ", ".join(f"{partition}@{claim.next_offset}" for partition, claim in sorted(claims.items()))
             logger.info("claimed %s", places)
 
-    async def _record(self, work: HaltPartition | RecordIncident) -> None:
+    async def _halt(self, work: HaltPartition) -> None:
         incident = work.incident
-        if isinstance(work, HaltPartition):
-            logger.error("halting %s: %s: %s", incident.partition, incident.kind, incident.detail)
-            await self._store.halt(self._group, work.token, incident)
-        else:
-            logger.warning("incident on %s: %s: %s", incident.partition, incident.kind, incident.detail)
-            await self._store.record(self._group, incident)
-        self.core.recorded(work)
+        logger.error("halting %s: %s: %s", incident.partition, incident.kind, incident.detail)
+        await self._store.halt(self._group, work.token, work.next_offset, incident)
+        self.core.halted_in_table(work)
 
-    async def _rejoin(self, generation: int) -> None:
-        await _wait(self._stopping, FENCED_PATIENCE_SECONDS)
-        if generation == self.core.generation and not self._stopping.is_set():
-            logger.error("another consumer holds what Kafka says is ours; leaving the group and joining it again")
+    async def _rejoin(self, work: Rejoin) -> None:
+        if work.fenced:  # by one that does the same, perhaps: the jitter keeps the two from meeting again and again
+            await wait(self._stopping, FENCED_PATIENCE_SECONDS * (1 + random.random()))  # noqa: S311 - jitter
+        if work.generation == self.core.generation and not self._stopping.is_set():
             self.tally.count("rejoined")
+            if work.fenced:
+                self._tell_of_rival()
             await self._source.stop()
             self.core.revoked()
             self._source = self._make_source(self._on_assigned, self._on_revoked)
@@ -312,6 +253,21 @@ class Service:
                 self._failure = error  # crash-only: whoever starts us again joins the group
                 self.core.stop(str(error))
         self.core.rejoined()
+
+    def _tell_of_rival(self) -> None:
+        """Say that another consumer holds what Kafka says is ours, the more urgently the more often it happens."""
+        now = asyncio.get_running_loop().time()
+        self._rejoined.append(now)
+        logger.warning("another consumer holds what Kafka says is ours; leaving the group and joining it again")
+        if len(self._rejoined) == REJOINED_OFTEN and now - self._rejoined[0] < REJOINED_OFTEN_SECONDS:
+            self.tally.count("two_owners")
+            logger.error(
+                "two owners: for the %d. time within %.0f s another consumer holds what Kafka says is ours. Nothing is"
+                " applied twice, but both are held up. Is there a second consumer with the same group instance id, or"
+                " one of the same consumer group in another Kafka group? The column owner of positions names it.",
+                REJOINED_OFTEN,
+                now - self._rejoined[0],
+            )
 
     async def _release(self, tokens: tuple[UUID, ...]) -> None:
         for token in tokens:
@@ -329,12 +285,3 @@ async def _prepare(chunk: Chunk) -> Prepared:
             prepared: Prepared = end.value
             return prepared
         await asyncio.sleep(0)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, or for some time; others get their turn even if the event has happened already."""
-    await asyncio.sleep(0)
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return

@@ -11,17 +11,25 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    IllegalStateError,
+    KafkaError,
+    OffsetOutOfRangeError,
+)
 
 from consumer import client_codecs, slow_path
 from consumer.inflate import INFLATED_BYTES_MAX, BeyondRoomError
 from consumer.record import Record, Stretch
+from consumer.topic_ids import TopicIds
 from consumer.work import Pause, Resume, Seek, SourceCommand
 from events.position import TopicPartition
+from store.batch import LogRange
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +64,17 @@ class OutOfRangeError(SourceError):
 
 class TooMuchInflatedError(SourceError):
     """The records of one fetch inflate to more than is held at once; the next asks for fewer."""
+
+
+class OvertakenError(SourceError):
+    """A partition was sought elsewhere while the topics' ids were asked for: where the records belong is not known."""
+
+
+class Fetched(NamedTuple):
+    """Records by partition, and the ids of their topics as they were known after the records had come."""
+
+    records: dict[TopicPartition, list[Record]]
+    topic_ids: dict[TopicPartition, UUID]
 
 
 class SourceStopped(Exception):  # noqa: N818 - it is an end, not an error
@@ -106,6 +125,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             metadata_max_age_ms=30_000,
             request_timeout_ms=20_000,
         )
+        # The connections there are, and what is known of the cluster; aiokafka is pinned, and this tested.
+        self._client = self._consumer._client  # noqa: SLF001 - see above
+        self._topic_ids = TopicIds(self._client)
+        self.seeks = 0  # how often a partition was sought to an offset
 
     async def start(self) -> None:
         """Connect and join the group.
@@ -129,16 +152,17 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_SECONDS)
         if problem := _problem(stopping):
             logger.warning("the Kafka client did not stop cleanly: %s", problem)
-            closing = asyncio.create_task(self._consumer._client.close())  # noqa: SLF001 - it stopped before it came to this
+            closing = asyncio.create_task(self._client.close())  # it stopped before it came to this
             await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_SECONDS)
             _problem(closing)
 
-    async def fetch(self, partitions: Iterable[TopicPartition] = ()) -> dict[TopicPartition, list[Record]]:
+    async def fetch(self, partitions: Iterable[TopicPartition] = ()) -> Fetched:
         """Return the next records of these partitions, or of all where none is named, as far as they are not paused.
 
         Raises:
             OutOfRangeError: a position lies outside of its log.
             TooMuchInflatedError: less must be fetched at once, and will be.
+            OvertakenError: positions were moved while the topics' ids were asked for.
             SourceError: the client failed otherwise.
             SourceStopped: the source was stopped.
         """
@@ -162,10 +186,28 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             msg = f"{type(error).__name__}: {error}"
             raise SourceError(msg) from error
         self._records_wanted = min(self._records_max, self._records_wanted + self._records_wanted // 4 + 1)
-        return {
+        records = {
             _ours(tp): [Record(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
             for tp, records in fetched.items()
         }
+        seeks = self.seeks
+        topic_ids = await self.topic_ids(records)
+        if seeks != self.seeks:
+            msg = "positions were moved meanwhile"
+            raise OvertakenError(msg)
+        return Fetched(records, topic_ids)
+
+    async def topic_ids(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, UUID]:
+        """Return the ids of partitions' topics; none where the brokers are too old to tell.
+
+        Raises:
+            SourceError: no broker answers, or there is no such topic now.
+        """
+        try:
+            return {_ours(tp): id_ for tp, id_ in (await self._topic_ids.of(map(_theirs, partitions))).items()}
+        except (KafkaError, OSError) as error:
+            msg = f"the topics' ids cannot be read: {type(error).__name__}: {error}"
+            raise SourceError(msg) from error
 
     def may_have_records(self, partition: TopicPartition, offset: int) -> bool:
         """Return False only if the last answer of the broker said that there is nothing from an offset on."""
@@ -182,9 +224,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             OutOfRangeError: the log does not hold the offset.
             SourceError: no broker answers.
         """
-        client = self._consumer._client  # noqa: SLF001 - the one connection there is; aiokafka is pinned, and this tested
         try:
-            return await slow_path.read_slowly(client, _theirs(partition), offset)
+            return await slow_path.read_slowly(self._client, _theirs(partition), offset)
         except OffsetOutOfRangeError as error:
             raise OutOfRangeError([partition]) from error
         except (KafkaError, OSError) as error:
@@ -206,12 +247,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             case Resume(partitions):
                 self._consumer.resume(*map(_theirs, partitions))
             case Seek(partition, offset):
+                self.seeks += 1
                 self._consumer.seek(_theirs(partition), offset)
             case _:
                 assert_never(command)
 
-    async def logs(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
-        """Return start and end of partitions' logs.
+    async def logs(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, LogRange]:
+        """Return where partitions' logs begin and end, and what their topics are known by.
 
         Raises:
             SourceError: no broker answers.
@@ -223,7 +265,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         except (KafkaError, OSError) as error:
             msg = f"the logs' starts and ends cannot be read: {error}"
             raise SourceError(msg) from error
-        return {_ours(tp): (starts[tp], ends[tp]) for tp in wanted}
+        ids = await self.topic_ids(map(_ours, wanted))
+        return {_ours(tp): LogRange(starts[tp], ends[tp], ids.get(_ours(tp))) for tp in wanted}
 
     async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offsets from which the client would fetch; valid only while no fetch is under way."""

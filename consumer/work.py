@@ -72,27 +72,25 @@ class ApplyChunk:
 
 @dataclass(frozen=True, slots=True)
 class HaltPartition:
-    """Halt a partition in the table → `recorded`, `fenced` or `database_failed`."""
+    """Halt a partition in the table, at the position that the incident is about → `halted_in_table` or a failure.
+
+    The failures are `fenced` and `database_failed`.
+    """
 
     token: UUID
+    next_offset: int
     incident: Incident
 
-    def still_stands(self, claims: Mapping[TopicPartition, Claim]) -> bool:
-        """Whether the partition is still ours to halt; a halt whose answer was lost is in the table already."""
-        claim = claims.get(self.incident.partition)
-        return claim is not None and claim.token == self.token and not claim.halted
+    def still_stands(self, claim: Claim | None, *, moving: bool) -> bool:
+        """Whether the partition is still ours to halt; a halt whose answer was lost is in the table already.
 
-
-@dataclass(frozen=True, slots=True)
-class RecordIncident:
-    """Record an incident that stops nothing → `recorded` or `database_failed`."""
-
-    incident: Incident
-
-    def still_stands(self, claims: Mapping[TopicPartition, Claim]) -> bool:
-        """What happened has happened, whoever holds the partition now."""
-        del claims
-        return True
+        Args:
+            claim: the row.
+            moving: a chunk is on its way that moves the position to where it is to be halted.
+        """
+        if claim is None or claim.halted or claim.token != self.token:
+            return False
+        return moving or claim.next_offset == self.next_offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +102,15 @@ class BackOff:
 
 @dataclass(frozen=True, slots=True)
 class Rejoin:
-    """Leave the group and join it again, if another consumer still holds what Kafka says is ours → `rejoined`."""
+    """Leave the group and join it again as a new client → `rejoined`.
+
+    Attributes:
+        fenced: because another consumer holds what Kafka says is ours, if it still does after a while; otherwise
+            because the client brings nothing although there is more.
+    """
 
     generation: int
+    fenced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,5 @@ class Finish:
     problem: str = ""
 
 
-DatabaseWork = (
-    ClaimPartitions | Resync | ApplyChunk | HaltPartition | RecordIncident | BackOff | Rejoin | Release | Finish
-)
+DatabaseWork = ClaimPartitions | Resync | ApplyChunk | HaltPartition | BackOff | Rejoin | Release | Finish
 Work = DatabaseWork | PrepareChunk

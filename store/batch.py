@@ -19,6 +19,14 @@ class Anchor(NamedTuple):
     digest: bytes
 
 
+class LogRange(NamedTuple):
+    """Where a partition's log begins and ends, and the id that Kafka gave its topic; None where a broker tells none."""
+
+    start: int
+    end: int
+    topic_id: UUID | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A partition's row in `positions`.
@@ -27,16 +35,16 @@ class Claim:
         next_offset: the first offset that is not applied.
         token: the claim's random token; None if nobody holds it.
         halted: whether an incident holds the partition.
-        created: whether this very claim made the row.
         fold_version: the version of the fold that wrote the table.
+        topic_id: of the topic that was read so far; another topic of the same name has another one.
     """
 
     next_offset: int
     token: UUID | None
     halted: bool
-    created: bool
     fold_version: int
     anchor: Anchor | None = None
+    topic_id: UUID | None = None
 
 
 class Move(NamedTuple):
@@ -85,6 +93,12 @@ class Incident:
     detail: str
 
 
+def begins_late(partition: TopicPartition, log_start: int) -> Incident:
+    """Return the incident of a first claim on a log that has lost its beginning; nothing is halted."""
+    detail = f"first start on a log that begins at {log_start}; what was before is gone"
+    return Incident("log_start", partition, 0, log_start, detail)
+
+
 @dataclass(slots=True)
 class Batch:
     """Everything that one transaction does: the moves are the guard, the rest are their effects."""
@@ -114,9 +128,11 @@ class Store(Protocol):
     """
 
     async def claim(
-        self, consumer_group: str, log_starts: Mapping[TopicPartition, int], token: UUID, owner: str
+        self, consumer_group: str, logs: Mapping[TopicPartition, LogRange], token: UUID, owner: str
     ) -> dict[TopicPartition, Claim]:
-        """Claim partitions; one without a row begins at its log's start.
+        """Claim partitions; one without a row begins at its log's start, with an incident if that is not 0.
+
+        A row that knows no topic id takes the log's; one that knows another keeps it, for the caller to see.
 
         Raises:
             UnavailableError: the database does not answer.
@@ -142,19 +158,11 @@ class Store(Protocol):
         """
         ...
 
-    async def halt(self, consumer_group: str, token: UUID, incident: Incident) -> None:
-        """Halt a partition that the caller holds, and record why.
+    async def halt(self, consumer_group: str, token: UUID, next_offset: int, incident: Incident) -> None:
+        """Halt a partition that the caller holds, at the position it believes in, and record why.
 
         Raises:
-            FencedError: the caller does not hold it.
-            UnavailableError: the database does not answer.
-        """
-        ...
-
-    async def record(self, consumer_group: str, incident: Incident) -> None:
-        """Record an incident that stops nothing.
-
-        Raises:
+            FencedError: the token or the offset differs, or it is halted already; nothing was written.
             UnavailableError: the database does not answer.
         """
         ...

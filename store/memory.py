@@ -10,7 +10,7 @@ from events.catalogue import Catalogue
 from events.fold import FOLD_VERSION, State, merge
 from events.position import TopicPartition
 from events.row import ExecutionRow, row
-from store.batch import Applied, Batch, Claim, DeadLetter, Incident, WithheldPayload
+from store.batch import Applied, Batch, Claim, DeadLetter, Incident, LogRange, WithheldPayload, begins_late
 from store.errors import FencedError
 
 
@@ -27,17 +27,18 @@ class MemoryStore:
         self._kept: set[tuple[object, ...]] = set()
 
     async def claim(
-        self, consumer_group: str, log_starts: Mapping[TopicPartition, int], token: UUID, owner: str
+        self, consumer_group: str, logs: Mapping[TopicPartition, LogRange], token: UUID, owner: str
     ) -> dict[TopicPartition, Claim]:
         """Claim partitions; one without a row begins at its log's start."""
         del owner
-        claims = {}
-        for partition, log_start in log_starts.items():
+        for partition, log in logs.items():
             held = self._claims.get((consumer_group, partition))
-            new = Claim(log_start, token, halted=False, created=True, fold_version=FOLD_VERSION)
-            claims[partition] = new if held is None else replace(held, token=token, created=False)
-            self._claims[consumer_group, partition] = replace(claims[partition], created=False)
-        return claims
+            if held is None:
+                held = Claim(log.start, token, halted=False, fold_version=FOLD_VERSION)
+                self.incidents += [begins_late(partition, log.start)] if log.start > 0 else []
+            claim = replace(held, token=token, topic_id=held.topic_id or log.topic_id)
+            self._claims[consumer_group, partition] = claim
+        return {partition: self._claims[consumer_group, partition] for partition in logs}
 
     async def read_claims(self, consumer_group: str) -> dict[TopicPartition, Claim]:
         """Return every position of a group."""
@@ -71,18 +72,13 @@ class MemoryStore:
         self.states[state.run.id] = merged
         return merged != held
 
-    async def halt(self, consumer_group: str, token: UUID, incident: Incident) -> None:
+    async def halt(self, consumer_group: str, token: UUID, next_offset: int, incident: Incident) -> None:
         """Halt a partition that the caller holds, and record why."""
         held = self._claims.get((consumer_group, incident.partition))
-        if held is None or held.token != token:
-            msg = f"{incident.partition} is not ours to halt"
+        if held is None or held.halted or (held.token, held.next_offset) != (token, next_offset):
+            msg = f"{incident.partition} is not ours to halt at {next_offset}"
             raise FencedError(msg)
         self._claims[consumer_group, incident.partition] = replace(held, halted=True)
-        self.incidents.append(incident)
-
-    async def record(self, consumer_group: str, incident: Incident) -> None:
-        """Record an incident that stops nothing."""
-        del consumer_group
         self.incidents.append(incident)
 
     async def release(self, consumer_group: str, token: UUID) -> None:

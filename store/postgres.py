@@ -12,7 +12,7 @@ import asyncpg
 from events.catalogue import Catalogue
 from events.fold import FOLD_VERSION, REGISTERS, State
 from events.position import TopicPartition
-from store.batch import Anchor, Applied, Batch, Claim, DeadLetter, Incident, WithheldPayload
+from store.batch import Anchor, Applied, Batch, Claim, DeadLetter, Incident, LogRange, WithheldPayload, begins_late
 from store.connect import connect_writer
 from store.errors import FencedError, RefusedError, StoreError
 from store.failures import translate
@@ -32,10 +32,10 @@ class PostgresStore:
         self._connection: Connection | None = None
 
     async def claim(
-        self, consumer_group: str, log_starts: Mapping[TopicPartition, int], token: UUID, owner: str
+        self, consumer_group: str, logs: Mapping[TopicPartition, LogRange], token: UUID, owner: str
     ) -> dict[TopicPartition, Claim]:
         """Claim partitions; one without a row begins at its log's start."""
-        partitions = sorted(log_starts)
+        partitions = sorted(logs)
         async with self._use() as connection:
             records = await connection.fetch(
                 statement("claim_positions"),
@@ -45,7 +45,9 @@ class PostgresStore:
                 FOLD_VERSION,
                 [p.topic for p in partitions],
                 [p.partition for p in partitions],
-                [log_starts[p] for p in partitions],
+                [logs[p].start for p in partitions],
+                [logs[p].topic_id for p in partitions],
+                [begins_late(p, logs[p].start).detail for p in partitions],
             )
         return _claims(records)
 
@@ -67,21 +69,16 @@ class PostgresStore:
         await _keep_withheld(connection, batch)
         return Applied(len(batch.states), changed)
 
-    async def halt(self, consumer_group: str, token: UUID, incident: Incident) -> None:
+    async def halt(self, consumer_group: str, token: UUID, next_offset: int, incident: Incident) -> None:
         """Halt a partition that the caller holds, and record why."""
         partition = incident.partition
         async with self._use() as connection, connection.transaction():
             status = await connection.execute(
-                statement("halt_position"), consumer_group, partition.topic, partition.partition, token
+                statement("halt_position"), consumer_group, partition.topic, partition.partition, token, next_offset
             )
             if _count(status) != 1:
-                msg = f"{partition} is not ours to halt"
+                msg = f"{partition} is not ours to halt at {next_offset}"
                 raise FencedError(msg)
-            await _record(connection, consumer_group, incident)
-
-    async def record(self, consumer_group: str, incident: Incident) -> None:
-        """Record an incident that stops nothing."""
-        async with self._use() as connection:
             await _record(connection, consumer_group, incident)
 
     async def release(self, consumer_group: str, token: UUID) -> None:
@@ -127,9 +124,9 @@ def _claims(records: list[asyncpg.Record]) -> dict[TopicPartition, Claim]:
             next_offset=r["next_offset"],
             token=r["claim_token"],
             halted=r["state"] == "halted",
-            created=r["created"],
             fold_version=r["fold_version"],
             anchor=None if r["anchor"] is None else Anchor(r["anchor_offset"], r["anchor"]),
+            topic_id=r["topic_id"],
         )
         for r in records
     }

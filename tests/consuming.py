@@ -17,8 +17,9 @@ from events import Event, ExecutionRow, encode
 from events.position import TopicPartition
 from events.publisher import ensure_topics
 from store import PostgresStore
-from store.batch import Store
+from store.batch import Incident, Store
 from store.execution import execution
+from store.statements import statement
 
 WAIT_SECONDS = 30.0
 
@@ -111,6 +112,13 @@ async def fetch(database_url: str, sql: str, *arguments: object) -> Sequence[asy
         await connection.close()
 
 
+async def record(database_url: str, group: str, incident: Incident) -> None:
+    """Record an incident that halts nothing, as a claim does that meets a log without its beginning."""
+    where = incident.partition
+    place = (group, incident.kind, where.topic, where.partition, incident.from_offset, incident.to_offset)
+    await fetch(database_url, statement("insert_incident"), *place, incident.detail)
+
+
 async def applied(database_url: str, topic: str, records: int) -> bool:
     """Whether the positions have moved over so many records of a topic."""
     found = await fetch(
@@ -129,6 +137,7 @@ __all__ = [
     "fetch",
     "make_service",
     "produce",
+    "record",
     "rows",
     "until",
 ]

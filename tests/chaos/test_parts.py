@@ -28,6 +28,7 @@ from tests.chaos.oracles import gaps
 from tests.chaos.proxy import Link
 from tests.chaos.segments import read_topic
 from tests.chaos.witness import goes_back
+from tests.consuming import until
 from tests.kafka.poison import BROKEN_NAME
 from tests.lives import at, event
 from tests.stack import Servers
@@ -111,7 +112,14 @@ async def test_the_log_reader_sees_what_lies_on_the_disk(servers: Servers, topic
             await producer.send_and_wait(topic, b"last")
     finally:
         await producer.stop()
-    [log] = read_topic(servers.local.kafka.folder / "log", topic).values()
+    folder = servers.local.kafka.folder / "log"
+
+    async def is_whole() -> bool:
+        """The last marker is written after the producer was told that its transaction is over."""
+        return read_topic(folder, topic)[0].end == 9
+
+    await until(is_whole, "the last marker is on the disk")
+    [log] = read_topic(folder, topic).values()
     assert (log.markers, log.aborted, log.open, log.end) == ({4, 6, 8}, {5}, set(), 9)
     assert [log.records[n].value for n in (0, 1, 2, 3, 7)] == [b"", b"v", b"vv", None, b"last"]
     assert log.records[2][:4] == (0, 2, 2, b"k")

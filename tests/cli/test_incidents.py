@@ -15,9 +15,9 @@ from aiokafka.structs import TopicPartition as KafkaPartition
 from consumer.incident_kinds import KINDS, UNKNOWN, GoOn, kind
 from events.position import TopicPartition
 from store import PostgresStore
-from store.batch import Incident
+from store.batch import Batch, Incident, LogRange, Move
 from tests.cli.conftest import Wex
-from tests.consuming import fetch, produce
+from tests.consuming import fetch, produce, record
 from tests.docs.console import commands, steady
 from tests.docs.pages import ROOT
 from tests.stack import Servers
@@ -34,11 +34,12 @@ def halt(database_url: str, topic: str) -> Halt:
         store = PostgresStore(database_url)
         partition = TopicPartition(topic, 0)
         incident = Incident(kind_, partition, 10, to, "why [not]")
-        await store.claim(group, {partition: 10}, UUID(int=1), "tests")
+        await store.claim(group, {partition: LogRange(0, 20)}, UUID(int=1), "tests")
+        await store.apply(Batch(group, {partition: Move(UUID(int=1), 0, 10)}))
         if halted:
-            await store.halt(group, UUID(int=1), incident)
+            await store.halt(group, UUID(int=1), 10, incident)
         else:
-            await store.record(group, incident)
+            await record(database_url, group, incident)
         await store.close()
 
     def halt(kind_: str = "gap", to: int | None = 15, *, group: str = f"cli-{topic}", halted: bool = True) -> str:
@@ -272,9 +273,8 @@ async def _delete_records(bootstrap: str, topic: str, before: int) -> None:
 
 def test_every_kind_that_is_recorded_has_a_remedy() -> None:
     """Each kind of incident that the code makes stands in the table, with one line to do and commands that exist."""
-    code = "\n".join(
-        (ROOT / "consumer" / f"{name}.py").read_text() for name in ("partition", "record_batch", "slow_path")
-    )
+    names = ("consumer/partition", "consumer/record_batch", "consumer/slow_path", "store/batch")
+    code = "\n".join((ROOT / f"{name}.py").read_text() for name in names)
     made = set(re.findall(r'(?:Incident|UnreadableError)\("([a-z_]+)"', code))
     assert made == set(KINDS)
     assert kind("of_the_future") is UNKNOWN

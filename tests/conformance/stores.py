@@ -16,7 +16,7 @@ from events.catalogue import Catalogue
 from events.fold import merge, state_of
 from events.position import TopicPartition
 from store import Execution, ExecutionReader, MemoryStore, PostgresStore, Store
-from store.batch import Anchor, Applied, Batch, DeadLetter, Incident, Move, WithheldPayload
+from store.batch import Anchor, Applied, Batch, DeadLetter, Incident, LogRange, Move, WithheldPayload
 from store.reader import LIMIT_MAX
 
 Workflows = dict[tuple[str, str], tuple[datetime, str | None]]
@@ -155,7 +155,9 @@ class Writer:
     async def claim(self, log_start: int = 0) -> None:
         """Claim the partition under a new token and stand where the table stands."""
         self.token = uuid4()
-        claims = await self.store.claim(self.group, {self.partition: log_start}, self.token, "tests")
+        claims = await self.store.claim(
+            self.group, {self.partition: LogRange(log_start, log_start)}, self.token, "tests"
+        )
         self.offset = claims[self.partition].next_offset
 
     def move(self, records: int = 1, anchor: Anchor | None = None) -> Move:

@@ -10,7 +10,7 @@ import pytest
 from events.catalogue import Catalogue
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
-from store.batch import Anchor, Batch, Claim, DeadLetter, Incident, Move, WithheldPayload
+from store.batch import Anchor, Batch, Claim, DeadLetter, Incident, LogRange, Move, WithheldPayload
 from store.errors import FencedError
 from tests.conformance.conftest import A, B
 from tests.conformance.stores import Kept, Writer, states_of
@@ -20,22 +20,27 @@ GAP = Incident("gap", A, 3, 7, "records 3 to 6 were deleted from the log before 
 
 
 async def test_a_new_partition_begins_at_the_start_of_its_log(kept: Kept) -> None:
-    """The first claim makes a row at the log's start, which need not be 0, and says that it made it."""
+    """The first claim makes a row at the log's start, and an incident says so if that is not 0."""
     token = uuid4()
-    claims = await kept.store.claim("g", {A: 0, B: 17}, token, "me")
+    claims = await kept.store.claim("g", {A: LogRange(0, 9), B: LogRange(17, 20)}, token, "me")
     assert claims == {
-        A: Claim(0, token, halted=False, created=True, fold_version=FOLD_VERSION),
-        B: Claim(17, token, halted=False, created=True, fold_version=FOLD_VERSION),
+        A: Claim(0, token, halted=False, fold_version=FOLD_VERSION),
+        B: Claim(17, token, halted=False, fold_version=FOLD_VERSION),
     }
+    [late] = await kept.incidents()
+    assert (late.kind, late.partition, late.from_offset, late.to_offset) == ("log_start", B, 0, 17)
+    assert late.detail == "first start on a log that begins at 17; what was before is gone"
+    await kept.store.claim("g", {A: LogRange(5, 9), B: LogRange(18, 20)}, uuid4(), "me")
+    assert await kept.incidents() == [late]
 
 
 async def test_a_second_claim_keeps_the_offset(kept: Kept, writer: Writer, rival: Writer) -> None:
-    """A later claim gives a new token, keeps the offset whatever the log's start, and did not make the row."""
+    """A later claim gives a new token, and keeps the offset whatever the log's start."""
     await writer.claim()
     await writer.write([event("started")])
     token = uuid4()
-    claims = await rival.store.claim("g", {A: 99}, token, "me")
-    assert claims == {A: Claim(1, token, halted=False, created=False, fold_version=FOLD_VERSION)}
+    claims = await rival.store.claim("g", {A: LogRange(99, 99)}, token, "me")
+    assert claims == {A: Claim(1, token, halted=False, fold_version=FOLD_VERSION)}
     assert await kept.store.read_claims("g") == claims
 
 
@@ -52,7 +57,7 @@ async def test_a_batch_moves_its_positions_and_keeps_the_anchor(kept: Kept, writ
     applied = await kept.store.apply(Batch("g", {A: writer.move(3, anchor)}))
     assert (applied.executions, applied.rows_changed) == (0, 0)
     claims = await kept.store.read_claims("g")
-    assert claims[A] == Claim(8, writer.token, halted=False, created=False, fold_version=FOLD_VERSION, anchor=anchor)
+    assert claims[A] == Claim(8, writer.token, halted=False, fold_version=FOLD_VERSION, anchor=anchor)
 
 
 async def test_a_move_without_a_record_keeps_the_anchor(kept: Kept, writer: Writer) -> None:
@@ -82,7 +87,7 @@ async def ahead(writer: Writer) -> None:
 
 async def claimed_by_a_rival(writer: Writer) -> None:
     """Be a zombie: somebody else claimed the partition."""
-    await writer.store.claim("g", {A: 0}, uuid4(), "rival")
+    await writer.store.claim("g", {A: LogRange(0, 0)}, uuid4(), "rival")
 
 
 async def released(writer: Writer) -> None:
@@ -92,7 +97,7 @@ async def released(writer: Writer) -> None:
 
 async def halted(writer: Writer) -> None:
     """Go on although an incident holds the partition."""
-    await writer.store.halt("g", writer.token, GAP)
+    await writer.store.halt("g", writer.token, writer.offset, GAP)
 
 
 async def unknown_partition(writer: Writer) -> None:
@@ -156,35 +161,37 @@ async def test_a_fenced_writer_goes_on_after_a_new_claim(kept: Kept, writer: Wri
 
 
 async def test_only_the_holder_halts(kept: Kept, writer: Writer) -> None:
-    """Halting needs the claim's token; without it neither the partition nor the incidents change."""
+    """Halting needs the claim's token and the position, and is done once; else nothing changes, incidents neither."""
     await writer.claim()
-    for token, partition in ((uuid4(), A), (writer.token, B)):
+    for token, partition, offset in ((uuid4(), A, 0), (writer.token, B, 0), (writer.token, A, 1)):
         with pytest.raises(FencedError, match="not ours to halt"):
-            await kept.store.halt("g", token, Incident("gap", partition, 0, 1, ""))
+            await kept.store.halt("g", token, offset, Incident("gap", partition, 0, 1, ""))
     assert not (await kept.store.read_claims("g"))[A].halted
     assert await kept.incidents() == []
-    await kept.store.halt("g", writer.token, GAP)
+    await kept.store.halt("g", writer.token, writer.offset, GAP)
     assert (await kept.store.read_claims("g"))[A].halted
+    with pytest.raises(FencedError):
+        await kept.store.halt("g", writer.token, writer.offset, GAP)
     assert await kept.incidents() == [GAP]
 
 
 async def test_a_halt_survives_a_new_claim(kept: Kept, writer: Writer, rival: Writer) -> None:
     """Whoever claims a halted partition next is told so and cannot write either."""
     await writer.claim()
-    await kept.store.halt("g", writer.token, GAP)
+    await kept.store.halt("g", writer.token, writer.offset, GAP)
     token = uuid4()
-    assert (await rival.store.claim("g", {A: 0}, token, "rival"))[A].halted
+    assert (await rival.store.claim("g", {A: LogRange(0, 0)}, token, "rival"))[A].halted
     with pytest.raises(FencedError):
         await rival.store.apply(Batch("g", {A: Move(token, 0, 1)}))
 
 
-async def test_an_incident_that_stops_nothing_is_recorded(kept: Kept, writer: Writer) -> None:
-    """Recording an incident keeps every detail and halts nothing."""
-    await writer.claim()
-    incident = Incident("began_late", A, None, 5, "what's gone:\n0 to 4")
-    await kept.store.record("g", incident)
-    assert await kept.incidents() == [incident]
-    await writer.write([event("started")])
+async def test_the_first_claim_knows_the_topic_and_later_ones_keep_it(kept: Kept) -> None:
+    """A row that knows no topic id takes the log's; whoever claims under another topic is told the one it had."""
+    old, new = uuid4(), uuid4()
+    for topic_id, known in ((None, None), (old, old), (new, old), (None, old)):
+        claims = await kept.store.claim("g", {A: LogRange(0, 9, topic_id)}, uuid4(), "me")
+        assert claims[A].topic_id == known
+        assert (await kept.store.read_claims("g"))[A].topic_id == known
 
 
 async def test_release_gives_up_the_claims_of_one_token_only(kept: Kept, writer: Writer) -> None:
@@ -208,11 +215,11 @@ async def test_groups_do_not_disturb_each_other(kept: Kept, writer: Writer) -> N
     await other.claim(3)
     await writer.write([event("started")])
     assert (writer.offset, other.offset) == (1, 3)
-    await kept.store.halt("g", writer.token, GAP)
+    await kept.store.halt("g", writer.token, writer.offset, GAP)
     await kept.store.release("g", writer.token)
     await other.write([event("completed", 5)])
     claims = await kept.store.read_claims("h")
-    assert claims[A] == Claim(4, other.token, halted=False, created=False, fold_version=FOLD_VERSION)
+    assert claims[A] == Claim(4, other.token, halted=False, fold_version=FOLD_VERSION)
     assert [row.status for row in (await kept.rows()).values()] == ["completed"]
 
 
@@ -220,7 +227,7 @@ async def test_a_token_of_one_group_is_nothing_to_another(kept: Kept) -> None:
     """Releasing a token that two groups happen to share releases it in one of them."""
     token = uuid4()
     for group in ("g", "h"):
-        await kept.store.claim(group, {A: 0}, token, "me")
+        await kept.store.claim(group, {A: LogRange(0, 0)}, token, "me")
     await kept.store.release("g", token)
     assert (await kept.store.read_claims("h"))[A].token == token
 
@@ -229,7 +236,7 @@ async def test_topics_and_partitions_are_told_apart(kept: Kept) -> None:
     """Positions of topics whose names differ in case or punctuation, and of partitions above nine, are separate."""
     partitions = [TopicPartition(topic, n) for topic in ("a", "B", "a.b", "a-b", "a_b") for n in (2, 10)]
     token = uuid4()
-    await kept.store.claim("g", {p: i for i, p in enumerate(partitions)}, token, "me")
+    await kept.store.claim("g", {p: LogRange(i, i) for i, p in enumerate(partitions)}, token, "me")
     await kept.store.apply(Batch("g", {p: Move(token, i, i + 100) for i, p in enumerate(partitions)}))
     claims = await kept.store.read_claims("g")
     assert {p: claim.next_offset for p, claim in claims.items()} == {p: i + 100 for i, p in enumerate(partitions)}

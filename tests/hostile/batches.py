@@ -21,7 +21,7 @@ from events import ExecutionRow, encode
 from events.position import TopicPartition
 from events.row import row
 from store import ExecutionReader
-from store.batch import Batch, DeadLetter, Store, WithheldPayload
+from store.batch import Batch, DeadLetter, LogRange, Store, WithheldPayload
 from store.execution import execution
 from tests.conformance.stores import KeptInMemory, KeptInPostgres, row_of
 from tests.hostile.cases import Case, Outcome, Sent
@@ -86,7 +86,7 @@ async def apply(store: Store, chunk: Chunk, work: Prepared) -> None:
         RefusedError: a record poisons the batch.
     """
     token = uuid4()
-    await store.claim(GROUP, {PARTITION: 0}, token, "tests")
+    await store.claim(GROUP, {PARTITION: LogRange(0, 0)}, token, "tests")
     moves = chunk.moves({PARTITION: token})
     await store.apply(Batch(GROUP, moves, work.states, work.catalogue, work.dead_letters, work.withheld))
 

@@ -201,7 +201,7 @@ async def test_a_topic_made_anew_under_a_stopped_consumer_waits_for_the_operator
     await consume_all(bootstrap, PostgresStore(database_url), topic)
     await make_anew(bootstrap, topic, new)
     async with consuming(make_service(bootstrap, PostgresStore(database_url), topic)):
-        await until(lambda: halted(database_url, "another_log"), "the partition is halted")
+        await until(lambda: halted(database_url, "recreated"), "the partition is halted")
         await _stays_until_accepted(database_url, topic, wex)
 
 
@@ -218,7 +218,7 @@ async def test_a_topic_made_anew_under_a_running_consumer_waits_for_the_operator
     async with consuming(make_service(bootstrap, PostgresStore(database_url), topic)):
         await until(lambda: applied(database_url, topic, 9), "the old log is applied")
         await make_anew(bootstrap, topic, started("new", range(20)))
-        await until(lambda: halted(database_url, "another_log"), "the partition is halted")
+        await until(lambda: halted(database_url, "recreated"), "the partition is halted")
         await _stays_until_accepted(database_url, topic, wex)
 
 
@@ -242,13 +242,13 @@ async def _applied_up_to(database_url: str, offset: int) -> bool:
 async def test_a_shorter_log_under_the_same_name_is_read_from_its_start_once_accepted(
     servers: Servers, database_url: str, topic: str, wex: Wex
 ) -> None:
-    """A log that ends before the position halts it as truncated, and is read whole after it was accepted."""
+    """A shorter log of a topic that was made anew halts the position, and is read whole after it was accepted."""
     bootstrap = servers.kafka_bootstrap_servers
     await produce(bootstrap, topic, encoded(started("old", range(9))), partitions=1)
     await consume_all(bootstrap, PostgresStore(database_url), topic)
     await make_anew(bootstrap, topic, started("new", range(4)))
     async with consuming(make_service(bootstrap, PostgresStore(database_url), topic)):
-        await until(lambda: halted(database_url, "truncated"), "the partition is halted")
+        await until(lambda: halted(database_url, "recreated"), "the partition is halted")
         await wex("incidents", "accept-gap", f"{topic}/0", "--yes")
         await until(lambda: _applied_up_to(database_url, 4), "the new log is applied")
     assert len(await rows(database_url)) == 13

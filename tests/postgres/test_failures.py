@@ -13,7 +13,7 @@ import pytest
 
 from events.position import TopicPartition
 from store import PostgresStore
-from store.batch import Batch, DeadLetter, Incident, Move
+from store.batch import Batch, DeadLetter, Incident, LogRange, Move
 from store.errors import MisconfiguredError, RefusedError, StoreError, UnavailableError
 from store.failures import SQLSTATE_ACTIONS, Action, action_for, translate
 from tests.conformance.stores import Writer
@@ -198,14 +198,13 @@ async def test_closing_a_broken_connection_ends_it(
 @pytest.mark.parametrize(
     "use",
     [
-        lambda store: store.claim("g", {TopicPartition("t", 0): 0}, uuid4(), "me"),
+        lambda store: store.claim("g", {TopicPartition("t", 0): LogRange(0, 0)}, uuid4(), "me"),
         lambda store: store.read_claims("g"),
-        lambda store: store.record("g", INCIDENT),
         lambda store: store.release("g", uuid4()),
-        lambda store: store.halt("g", uuid4(), INCIDENT),
+        lambda store: store.halt("g", uuid4(), 0, INCIDENT),
         lambda store: Writer(store, "g", TopicPartition("t", 0)).write([event("started")]),
     ],
-    ids=["claim", "read_claims", "record", "release", "halt", "apply"],
+    ids=["claim", "read_claims", "release", "halt", "apply"],
 )
 async def test_a_database_without_tables_is_a_mistake(
     empty_database_url: str, use: Callable[[PostgresStore], Awaitable[object]]
@@ -222,7 +221,7 @@ async def test_a_refused_batch_names_the_column(store: PostgresStore, writer: Wr
     before = store._connection
     writer.offset = 0
     with pytest.raises(RefusedError) as caught:
-        await store.claim("g", {TopicPartition("t", 9): -1}, uuid4(), "me")
+        await store.claim("g", {TopicPartition("t", 9): LogRange(-1, 0)}, uuid4(), "me")
     assert (caught.value.sqlstate, caught.value.column) == ("23514", "next_offset_is_not_negative")
     with pytest.raises(RefusedError) as not_null:
         await writer.write(dead_letters=[DeadLetter(writer.partition, 0, 0, None, None, (), None, "")])  # type: ignore[arg-type] # that is the point

@@ -13,11 +13,12 @@ import pytest
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from store import PostgresStore
-from store.batch import Anchor, Batch, Claim, Incident
+from store.batch import Anchor, Batch, Claim, Incident, LogRange
 from store.errors import FencedError, MisconfiguredError, UnavailableError
 from store.incidents import IncidentReader, NotAsShownError, Standing, accept, note, resume
 from store.migrate import migrate, migrations
 from tests.conformance.stores import Writer
+from tests.consuming import record
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -41,7 +42,7 @@ async def halted(writer: Writer) -> Writer:
     for anchor in (None, None, ANCHOR):
         await writer.store.apply(_batch(writer, anchor))
         writer.offset += 1
-    await writer.store.halt("g", writer.token, GAP)
+    await writer.store.halt("g", writer.token, writer.offset, GAP)
     return writer
 
 
@@ -62,11 +63,12 @@ async def claim(store: PostgresStore) -> Claim:
 
 
 async def test_open_incidents_are_listed_with_the_state_of_their_partition(
-    incidents: IncidentReader, halted: Writer
+    incidents: IncidentReader, halted: Writer, database_url: str
 ) -> None:
     """The list has the newest open incidents first, with where their partitions stand, and the resolved on demand."""
-    await halted.store.record("g", LATE)
-    await halted.store.record("other", Incident("gap", TopicPartition("elsewhere", 7), None, None, ""))
+    assert halted.partition == P
+    await record(database_url, "g", LATE)
+    await record(database_url, "other", Incident("gap", TopicPartition("elsewhere", 7), None, None, ""))
     elsewhere, late, gap = await incidents.list()
     assert (gap.kind, gap.topic, gap.partition, gap.from_offset, gap.to_offset) == ("gap", "executions", 0, 3, 9)
     assert (gap.state, gap.next_offset, gap.halts, gap.open) == ("halted", 3, True, True)
@@ -97,7 +99,7 @@ async def test_resuming_keeps_the_offset_and_takes_the_claim_away(
     assert shown == Standing("g", P, 3, True, shown.incidents)
     assert [kind for _, kind in shown.incidents] == ["gap"]
     await resume(database_url, shown, actor="ann", reason="the disk is back")
-    assert await claim(store) == Claim(3, None, False, False, FOLD_VERSION, ANCHOR)
+    assert await claim(store) == Claim(3, None, False, FOLD_VERSION, ANCHOR)
     with pytest.raises(FencedError):
         await store.apply(_batch(halted))
     await halted.claim()
@@ -115,7 +117,7 @@ async def test_accepting_moves_the_position_and_keeps_the_range(
 ) -> None:
     """An accepted partition is live at the offset that was named, without an anchor, and the range stays for ever."""
     await accept(database_url, await standing(incidents), to, actor="ann")
-    assert await claim(store) == Claim(to, None, False, False, FOLD_VERSION)
+    assert await claim(store) == Claim(to, None, False, FOLD_VERSION)
     [kept] = await incidents.list(resolved=True)
     assert (kept.resolution, kept.accepted_from, kept.accepted_to) == ("accepted", 3, to)
     await halted.claim()
@@ -126,7 +128,7 @@ async def test_a_note_moves_nothing(
     incidents: IncidentReader, writer: Writer, store: PostgresStore, database_url: str
 ) -> None:
     """Closing an incident that halted nothing leaves the claim and the position alone."""
-    await store.record("g", LATE)
+    await record(database_url, "g", LATE)
     before = await claim(store)
     await note(database_url, await standing(incidents), actor="ann")
     assert await claim(store) == before
@@ -140,13 +142,13 @@ async def test_only_incidents_of_the_partition_and_the_group_are_resolved(
 ) -> None:
     """Another partition and another group keep their positions and their incidents."""
     other = TopicPartition("executions", 1)
-    await store.claim("h", {P: 5, other: 5}, UUID(int=5), "tests")
-    await store.halt("h", UUID(int=5), GAP)
-    await store.claim("g", {other: 5}, UUID(int=6), "tests")
-    await store.halt("g", UUID(int=6), Incident("gap", other, 1, 2, ""))
+    await store.claim("h", dict.fromkeys((P, other), LogRange(5, 9)), UUID(int=5), "tests")
+    await store.halt("h", UUID(int=5), 5, GAP)
+    await store.claim("g", {other: LogRange(5, 9)}, UUID(int=6), "tests")
+    await store.halt("g", UUID(int=6), 5, Incident("gap", other, 1, 2, ""))
     await accept(database_url, await standing(incidents), 9, actor="ann")
-    assert {(i.consumer_group, i.partition) for i in await incidents.list()} == {("h", 0), ("g", 1)}
-    assert (await store.read_claims("h"))[P] == Claim(5, UUID(int=5), True, False, FOLD_VERSION)
+    assert {(i.consumer_group, i.partition) for i in await incidents.list()} == {("h", 0), ("h", 1), ("g", 1)}
+    assert (await store.read_claims("h"))[P] == Claim(5, UUID(int=5), True, FOLD_VERSION)
     assert (await store.read_claims("g"))[other].halted
     assert halted.partition == P
 
@@ -165,10 +167,10 @@ async def test_what_is_not_as_it_was_shown_is_not_changed(
     ):
         with pytest.raises(NotAsShownError):
             await resume(database_url, stale, actor="ann")
-    await store.record("g", LATE)
+    await record(database_url, "g", LATE)
     with pytest.raises(NotAsShownError, match="other open incidents"):
         await accept(database_url, shown, 9, actor="ann")
-    assert await claim(store) == Claim(3, halted.token, True, False, FOLD_VERSION, ANCHOR)
+    assert await claim(store) == Claim(3, halted.token, True, FOLD_VERSION, ANCHOR)
     assert len(await incidents.list()) == 2
     await resume(database_url, await standing(incidents), actor="ann")
     with pytest.raises(NotAsShownError, match="not halted at 3 any more"):

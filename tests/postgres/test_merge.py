@@ -20,7 +20,7 @@ from events.fold import REGISTERS, Cell, Register
 from events.payload import JsonText
 from events.position import TopicPartition
 from store import PostgresStore
-from store.batch import Batch, DeadLetter, Move
+from store.batch import Batch, DeadLetter, LogRange, Move
 from store.errors import FencedError, RefusedError
 from tests.conformance.stores import Writer, kept_in_postgres, states_of
 from tests.contract.golden import full
@@ -357,7 +357,7 @@ async def test_moves_and_claims_do_not_deadlock(database_url: str) -> None:
         for _ in range(ROUNDS):
             some = chance.sample(partitions, 8)
             token = uuid4()
-            claims = await store.claim("g", dict.fromkeys(some, 0), token, "tests")
+            claims = await store.claim("g", dict.fromkeys(some, LogRange(0, 0)), token, "tests")
             moves = {p: Move(token, claims[p].next_offset, claims[p].next_offset + 1) for p in chance.sample(some, 8)}
             try:
                 await store.apply(Batch("g", moves, states_of([])))

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from consumer.chunk import Chunk
 from consumer.record import Record
+from consumer.work import HaltPartition
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from store import MemoryStore
-from store.batch import Batch, Claim, Incident, Move
+from store.batch import Batch, Claim, Incident, LogRange, Move
 from store.errors import FencedError, RefusedError
 from tests.simulation.invariants import Violation
 from tests.simulation.log import Log, serial_of
@@ -106,14 +107,14 @@ class LedgerStore(MemoryStore):
         return self._claims.get((GROUP, partition))
 
     async def claim(
-        self, consumer_group: str, log_starts: Mapping[TopicPartition, int], token: UUID, owner: str
+        self, consumer_group: str, logs: Mapping[TopicPartition, LogRange], token: UUID, owner: str
     ) -> dict[TopicPartition, Claim]:
         """Claim, and number the claim."""
-        claims = await super().claim(consumer_group, log_starts, token, owner)
+        claims = await super().claim(consumer_group, logs, token, owner)
         self.last_claim += 1
         for partition, claim in claims.items():
             self.holders[partition] = self.last_claim
-            if claim.created:
+            if partition not in self.ledgers:
                 self.ledgers[partition] = Ledger(claim.next_offset)
         return claims
 
@@ -121,7 +122,7 @@ class LedgerStore(MemoryStore):
         """An operator begins anew: every position at its log's start, under a token that nobody holds."""
         for (group, partition), row in self._claims.items():
             start = self.logs[partition].start
-            again = Claim(start, token or row.token, halted=False, created=False, fold_version=FOLD_VERSION)
+            again = Claim(start, token or row.token, halted=False, fold_version=FOLD_VERSION)
             self._claims[group, partition] = again
             self.ledgers[partition] = Ledger(start)
             self.last_claim += 1
@@ -136,7 +137,7 @@ class LedgerStore(MemoryStore):
         if not accept:
             self._claims[GROUP, partition] = replace(row, halted=False, token=None)
             return
-        if self.differs(partition) is not None or log.end < ledger.end:
+        if self.differs(partition) is not None or log.end < ledger.end or row.topic_id != log.topic_id:
             ledger = self.ledgers[partition] = Ledger(log.start)
             self.letters = Counter({place: n for place, n in self.letters.items() if place[0] != partition})
         else:
@@ -144,7 +145,9 @@ class LedgerStore(MemoryStore):
             behind = damage + 1 if damage == log.next_record(ledger.end) else log.start
             ledger.extend([Entry(None, in_batch=True)] * (behind - ledger.end))
             ledger.compared_from = ledger.end
-        self._claims[GROUP, partition] = replace(row, next_offset=ledger.end, halted=False, token=None, anchor=None)
+        self._claims[GROUP, partition] = replace(
+            row, next_offset=ledger.end, halted=False, token=None, anchor=None, topic_id=None
+        )
 
     # Transactions.
 
@@ -215,15 +218,23 @@ class LedgerStore(MemoryStore):
             raise Violation("once", f"{partition}: {move.from_offset} to {ledger.end - 1} are applied again")
         if move.from_offset > ledger.end:
             raise Violation("in order", f"{partition}: {move.from_offset} is applied, the ledger ends at {ledger.end}")
+        log = self.logs[partition]
+        row = self.row(partition)
+        assert row is not None, "the guard held"
+        if row.topic_id != log.topic_id and self._is_from(log.born_from, partition, write.chunk):
+            detail = f"{partition}: the topic was made anew, and its records are applied from {move.from_offset} on"
+            raise Violation("own log", detail)
         if self._is_after_change(partition, write.chunk) and (applied := self.differs(partition)) is not None:
             detail = f"{partition}: the record applied at {applied} is another one in this log, which is read on"
             raise Violation("own log", detail)
 
     def _is_after_change(self, partition: TopicPartition, chunk: Chunk) -> bool:
         """Whether records were written after the last change of their log."""
-        another_from = self.logs[partition].another_from
-        records = chunk.records.get(partition, ()) if another_from else ()
-        return any(serial_of(record) >= another_from for record in records)
+        return self._is_from(self.logs[partition].another_from, partition, chunk)
+
+    def _is_from(self, serial: int, partition: TopicPartition, chunk: Chunk) -> bool:
+        records = chunk.records.get(partition, ()) if serial else ()
+        return any(serial_of(record) >= serial for record in records)
 
     def differs(self, partition: TopicPartition) -> int | None:
         """The offset of the last applied record, if the log has another one there now."""
@@ -263,27 +274,31 @@ class LedgerStore(MemoryStore):
             if new or not log.changed or serial_of(record) < log.another_from:
                 raise Violation("position with effects", f"{partition} moves over {offset}, which was not applied")
 
-    async def halt_as(self, claims: Mapping[TopicPartition, int], token: UUID, incident: Incident) -> None:
+    async def halt_as(self, claims: Mapping[TopicPartition, int], halt: HaltPartition) -> None:
         """Halt for a writer that believes in these claims, and judge the reason."""
+        incident = halt.incident
         partition = incident.partition
-        await self.halt(GROUP, token, incident)
+        await self.halt(GROUP, halt.token, halt.next_offset, incident)
         if self.holders[partition] != claims.get(partition):
             raise Violation("own claim", f"{partition} is halted by a claim that is not its own any more")
         self._demand_reason(incident)
         self.halts[partition] = incident
 
     def _demand_reason(self, incident: Incident) -> None:
-        # Where it starts is where its writer stood, who may not have heard yet that the position went elsewhere.
-        log = self.logs[incident.partition]
+        log, row = self.logs[incident.partition], self.row(incident.partition)
         start, end, position = incident.from_offset, incident.to_offset, self.ledgers[incident.partition].end
         assert start is not None, "every halt names where"
+        assert row is not None, "it was just halted"
+        changed = log.changed > 0  # since the reason was seen, perhaps
         reasons = {
-            "gap": end is not None and start < end <= log.start,
-            "truncated": end is not None and end < start and log.changed > 0,
-            "another_log": start < position and log.changed > 0,
-            "corrupt": log.changed > 0 or any(start <= offset for offset in log.corrupt),
+            "gap": end is not None and start < end and (end <= log.start or changed),
+            "truncated": end is not None and end < start and changed,
+            "another_log": start < position and changed,
+            "recreated": row.topic_id != log.topic_id,
+            "corrupt": changed or any(start <= offset for offset in log.corrupt),
         }
-        if not reasons[incident.kind]:
+        at_position = start == position or incident.kind == "another_log"  # which names the last applied record
+        if not at_position or not reasons[incident.kind]:
             raise Violation("incident", f"{incident} at {position}, and the log goes from {log.start} to {log.end}")
 
     # What must hold between any two transactions.

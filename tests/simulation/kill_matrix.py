@@ -13,8 +13,10 @@ import time
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from consumer.record import Record
 from events.position import TopicPartition
-from store.batch import Applied, Batch, Claim, Incident, Move
+from store.batch import Applied, Batch, Incident, Move
+from store.errors import FencedError
 from tests.simulation.copies import Change, core_of
 from tests.simulation.database import GROUP, LedgerStore, Transaction, Write
 from tests.simulation.search import Failure, run
@@ -109,10 +111,20 @@ class WithoutAnchor(LedgerStore):
 class HaltedByAnybody(LedgerStore):
     """A partition is halted without a look at the claim."""
 
-    async def halt(self, consumer_group: str, token: UUID, incident: Incident) -> None:
+    async def halt(self, consumer_group: str, token: UUID, next_offset: int, incident: Incident) -> None:
         """Halt under whatever token there is."""
         row = self.row(incident.partition)
-        await super().halt(consumer_group, token if row is None or row.token is None else row.token, incident)
+        token = token if row is None or row.token is None else row.token
+        await super().halt(consumer_group, token, next_offset, incident)
+
+
+class HaltedAnywhere(LedgerStore):
+    """A partition is halted without a look at its position."""
+
+    async def halt(self, consumer_group: str, token: UUID, next_offset: int, incident: Incident) -> None:
+        """Halt wherever the position is."""
+        row = self.row(incident.partition)
+        await super().halt(consumer_group, token, next_offset if row is None else row.next_offset, incident)
 
 
 class GoesOnWhenHalted(LedgerStore):
@@ -120,12 +132,15 @@ class GoesOnWhenHalted(LedgerStore):
 
     async def apply(self, batch: Batch) -> Applied:
         """Apply as if nothing were halted."""
+        before = dict(self._claims)
         for name in batch.moves:
             if (row := self.row(name)) is not None:
-                self._claims[GROUP, name] = Claim(
-                    row.next_offset, row.token, False, row.created, row.fold_version, row.anchor
-                )
-        return await super().apply(batch)
+                self._claims[GROUP, name] = replace(row, halted=False)
+        try:
+            return await super().apply(batch)
+        except FencedError:
+            self._claims = before
+            raise
 
 
 # Shells that are weaker than the one that ships.
@@ -161,6 +176,25 @@ class RebuildKeepsTokens(World):
     def rebuild_token(self) -> UUID | None:
         """None: it stays."""
         return None
+
+
+class AskedBefore(World):
+    """The topics' ids are asked for before the records come."""
+
+    def ask_and_accept(self, member: Member, fetched: dict[TopicPartition, list[Record]]) -> None:
+        """Accept what comes under the ids that were known when the claim was made."""
+        rows = {partition: self.store.row(partition) for partition in fetched}
+        ids = {name: row.topic_id for name, row in rows.items() if row is not None and row.topic_id is not None}
+        member.perform(member.core.fetched(fetched, ids))
+
+
+class AcceptsLate(World):
+    """What was fetched is accepted, whatever was sought to while the topics' ids were asked for."""
+
+    def is_overtaken(self, member: Member, seeks: int) -> bool:
+        """Never."""
+        del member, seeks
+        return False
 
 
 class DrainedAtOnce(World):
@@ -214,8 +248,8 @@ NO_PAUSE = Change(
 )
 NO_SEEK_AFTER_CLAIM = Change(
     CORE,
-    "return [Seek(partition.name, partition.start), Resume((partition.name,))]",
-    "return [Resume((partition.name,))]",
+    "commands += [Seek(name, partition.start), Resume((name,))]",
+    "commands += [Resume((name,))]",
 )
 STALE_CLAIM = Change(
     CORE,
@@ -223,14 +257,19 @@ STALE_CLAIM = Change(
     "claims = {name: claim for name, claim in claims.items() if name in self._partitions}\n"
     "        commands: list[SourceCommand] = []\n        for name, claim in sorted(claims.items()):",
 )
-RESET_AT_CLAIM = Change(PARTITION, "if not log_start <= claim.next_offset <= log_end:", "if False:")
+RESET_AT_CLAIM = Change(PARTITION, " or self.outside(log)", "")
 RESET_AT_FETCH = Change(
     CORE,
-    "commands += self._halt(partition, partition.outside(*logs[name]))",
-    "self._queue.append(Chunk(self.generation, {}, {name: partition.read_to(logs[name][0])}))",
+    "            commands += [] if incident is None else self._halt(partition, incident)\n        return commands +",
+    "            if incident is not None:\n"
+    "                self._queue.append(Chunk(self.generation, {}, {name: partition.read_to(logs[name].start)}))\n"
+    "        return commands +",
 )
 CLAIM_HALTED = Change(
     PARTITION, "self.phase = Phase.HALTED if claim.halted else Phase.CLAIMED", "self.phase = Phase.CLAIMED"
+)
+NO_ANCHOR_OF_HALTED = Change(
+    PARTITION, "in_log = claim.anchor is not None and", "in_log = not claim.halted and claim.anchor is not None and"
 )
 READ_ON_AFTER_FENCE = Change(
     PARTITION,
@@ -249,6 +288,16 @@ MATRIX = (
     Weakened("no anchor", ("own log",), store=WithoutAnchor),
     Weakened("a rebuild that keeps the tokens", ("own claim",), shell=RebuildKeepsTokens),
     Weakened("anybody halts", ("own claim",), store=HaltedByAnybody),
+    Weakened("a halt wherever the position is", ("incident",), store=HaltedAnywhere),
+    Weakened(
+        "the ids of topics are not compared",
+        ("own log",),
+        (Change(PARTITION, "if topic_id is None or self.topic_id in (None, topic_id):", "if True:"),),
+    ),
+    Weakened(
+        "what was fetched before a seek is accepted after it", ("position with effects", "own log"), shell=AcceptsLate
+    ),
+    Weakened("the ids of topics are asked for before the records come", ("own log",), shell=AskedBefore),
     Weakened("a fetch without records is the end of the log", ("position with effects",), shell=DrainedAtOnce),
     Weakened(
         "no look at the row after a failure",
@@ -302,7 +351,7 @@ MATRIX = (
     Weakened(
         "a log that was cut off is called a gap",
         ("incident",),
-        (Change(PARTITION, "if offset < log_start:", "if True:"),),
+        (Change(PARTITION, "if offset < log.start:", "if not log.start <= offset <= log.end:"),),
     ),
     Weakened(
         "another record at the anchor is not minded",
@@ -317,7 +366,7 @@ MATRIX = (
     Weakened(
         "a halted partition is read on",
         ("halted",),
-        (CLAIM_HALTED,),
+        (CLAIM_HALTED, NO_ANCHOR_OF_HALTED),
         store=GoesOnWhenHalted,
         covered_by="the state in the guard",
     ),

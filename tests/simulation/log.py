@@ -6,6 +6,7 @@ import random
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from consumer.record import Fault, Record, Stretch
 
@@ -22,6 +23,7 @@ class Log:
 
     Attributes:
         serial: numbers the records of all logs of a world; a record's number is its value.
+        topic_id: what its topic is known by until it is made anew.
         plain: it has no transactions and is not compacted, so that a hole is the client's.
         start: the first offset that retention has left.
         end: the first offset that is not written yet.
@@ -32,9 +34,11 @@ class Log:
         changed: how often it was cut off or made anew.
         another_from: the number of the first record after the last of these changes.
         clean_below: offsets where a change has put readable records, so that it can be noticed.
+        born_from: the number of the first record since the topic was made anew.
     """
 
     serial: Iterator[int]
+    topic_id: UUID
     plain: bool = True
     start: int = 0
     end: int = 0
@@ -45,6 +49,7 @@ class Log:
     changed: int = 0
     another_from: int = 0
     clean_below: int = 0
+    born_from: int = 0
     _offsets: list[int] = field(default_factory=list)
 
     def append(self, records: int = 1) -> int:
@@ -130,8 +135,13 @@ class Log:
             self.refused.discard(offset)
         self._offsets = sorted(self.content)
 
+    def make_anew(self, topic_id: UUID) -> None:
+        """The topic is deleted, and another one gets its name."""
+        self.cut(0, clean_below=0)
+        self.topic_id, self.born_from = topic_id, self.another_from
+
     def cut(self, offset: int, clean_below: int) -> None:
-        """Lose everything from an offset on: an unclean election, or, at 0, a topic that is made anew."""
+        """Lose everything from an offset on, as in an unclean election."""
         batch = self.batch_of(offset)
         offset = offset if batch is None else batch[0]
         self.content = {at: record for at, record in self.content.items() if at < offset}

@@ -18,7 +18,6 @@ from consumer.work import (
     HaltPartition,
     Pause,
     PrepareChunk,
-    RecordIncident,
     Rejoin,
     Release,
     Resume,
@@ -27,7 +26,7 @@ from consumer.work import (
 )
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
-from store.batch import Anchor, Claim
+from store.batch import Anchor, Claim, LogRange
 from tests.simulation.search import run
 
 T0, T1 = TopicPartition("t", 0), TopicPartition("t", 1)
@@ -50,16 +49,16 @@ def records(*offsets: int) -> list[Record]:
 
 def claim(next_offset: int = 0, **fields: object) -> Claim:
     """A claim under our token."""
-    given = {"token": TOKEN, "halted": False, "created": False, "fold_version": FOLD_VERSION} | fields
+    given = {"token": TOKEN, "halted": False, "fold_version": FOLD_VERSION} | fields
     return Claim(next_offset=next_offset, **given)  # type: ignore[arg-type] # the fields of a claim
 
 
-def owning(next_offset: int = 0, log: tuple[int, int] = (0, 100), **fields: object) -> Core:
+def owning(next_offset: int = 0, log: tuple[int, int] | LogRange = (0, 100), **fields: object) -> Core:
     """A core that has claimed one partition."""
     core = Core()
     core.assigned([T0])
     assert core.decide() == [ClaimPartitions(1, (T0,))]
-    core.claimed(1, TOKEN, {T0: claim(next_offset, **fields)}, {T0: log})
+    core.claimed(1, TOKEN, {T0: claim(next_offset, **fields)}, {T0: LogRange(*log)})
     return core
 
 
@@ -89,7 +88,7 @@ def test_a_claim_is_read_from_where_the_table_stands() -> None:
     core = Core()
     core.assigned([T0])
     core.decide()
-    assert core.claimed(1, TOKEN, {T0: claim(7)}, {T0: (0, 9)}) == [Seek(T0, 7), Resume((T0,))]
+    assert core.claimed(1, TOKEN, {T0: claim(7)}, {T0: LogRange(0, 9)}) == [Seek(T0, 7), Resume((T0,))]
     assert core.next_offsets == {T0: 7}
     assert core.ready
 
@@ -100,7 +99,7 @@ def test_a_claim_of_an_older_assignment_is_forgotten() -> None:
     core.assigned([T0])
     core.decide()
     core.assigned([T0])
-    assert core.claimed(1, TOKEN, {T0: claim()}, {T0: (0, 0)}) == []
+    assert core.claimed(1, TOKEN, {T0: claim()}, {T0: LogRange(0, 0)}) == []
     assert core.decide() == [ClaimPartitions(2, (T0,))]
 
 
@@ -160,7 +159,7 @@ def test_another_record_at_the_anchor_halts_the_partition() -> None:
 
 def test_an_anchor_that_the_log_lost_is_not_asked_for() -> None:
     """A partition is read on without comparison where retention took the anchor."""
-    assert Partition(T0).claim(TOKEN, claim(5, anchor=Anchor(4, b"x")), 5, 9) is None
+    assert Partition(T0).claim(TOKEN, claim(5, anchor=Anchor(4, b"x")), LogRange(5, 9)) is None
     core = owning(5, anchor=Anchor(4, b"x"))
     core.fetched({T0: records(5)})
     assert len(prepared_chunk(core)) == 1
@@ -175,13 +174,74 @@ def test_a_log_that_does_not_hold_the_position_halts_it(log: tuple[int, int], ki
     assert work.incident.kind == kind
 
 
-def test_a_first_start_on_a_log_without_its_beginning_is_noted() -> None:
-    """A new position at a log that begins later is read from there, and an incident names what is gone."""
-    core = owning(3, (3, 9), created=True)
+ONE, ANOTHER = UUID(int=11), UUID(int=12)
+
+
+def test_a_topic_that_was_made_anew_halts_at_the_claim() -> None:
+    """A topic with another id than the one that was read is not read, though the position fits into its log."""
+    core = owning(5, LogRange(0, 9, ANOTHER), topic_id=ONE)
     [work] = core.decide()
-    assert isinstance(work, RecordIncident)
-    core.recorded(work)
-    assert core.next_offsets == {T0: 3}
+    assert isinstance(work, HaltPartition)
+    assert (work.next_offset, work.incident.kind, work.incident.from_offset) == (5, "recreated", 5)
+    assert owning(5, LogRange(0, 9, ONE), topic_id=ONE).decide() == []
+
+
+def test_records_of_a_topic_that_was_made_anew_are_not_accepted() -> None:
+    """Records that came before the id was found to be another halt their partition; the others go on."""
+    core = Core()
+    core.assigned([T0, T1])
+    core.decide()
+    logs = {T0: LogRange(0, 9, ONE), T1: LogRange(0, 9, ONE)}
+    core.claimed(1, TOKEN, {T0: claim(topic_id=ONE), T1: claim(topic_id=ONE)}, logs)
+    assert core.fetched({T0: records(0), T1: records(0)}, {T0: ANOTHER, T1: ONE}) == [Pause((T0,))]
+    prepare, halt = core.decide()
+    assert isinstance(prepare, PrepareChunk)
+    assert isinstance(halt, HaltPartition)
+    assert (list(prepare.chunk.records), halt.incident.partition) == ([T1], T0)
+
+
+@pytest.mark.parametrize("told", [{}, {T0: ONE}])
+def test_a_topic_whose_id_is_not_told_is_read_on(told: dict[TopicPartition, UUID]) -> None:
+    """A broker that is too old to tell ids, or a row that knows none, halts nothing."""
+    core = owning(topic_id=None if told else ONE)
+    assert core.fetched({T0: records(0)}, told) == []
+    assert len(prepared_chunk(core)) == 1
+
+
+def test_markers_and_what_is_read_slowly_are_of_the_same_topic_too() -> None:
+    """No way of moving on leads into a topic that was made anew."""
+    log = LogRange(0, 100, ONE)
+    assert owning(0, log, topic_id=ONE).drained({T0: 3}, {T0: ANOTHER}) == [Pause((T0,))]
+    assert owning(0, log, topic_id=ONE).isolated(T0, Stretch(0, 1, records(0)), {T0: ANOTHER}) == [Pause((T0,))]
+    outside = owning(0, log, topic_id=ONE)
+    assert outside.out_of_range({T0: LogRange(0, 0, ANOTHER)}) == [Pause((T0,))]
+    [work] = outside.decide()
+    assert isinstance(work, HaltPartition)
+    assert work.incident.kind == "recreated"
+
+
+def test_a_halt_that_does_not_fit_the_row_is_found_anew() -> None:
+    """After a failover to a lagging copy the position is another one, and so is what is wrong with the log there."""
+    core = owning(5)
+    core.out_of_range({T0: LogRange(7, 9)})
+    [work] = core.decide()
+    assert isinstance(work, HaltPartition)
+    core.fenced()
+    assert core.decide() == [Resync(1)]
+    assert core.resynced(1, {T0: claim(2)}) == []
+    assert core.decide() == [ClaimPartitions(1, (T0,))]
+    core.claimed(1, OTHER, {T0: claim(2, token=OTHER)}, {T0: LogRange(7, 9)})
+    [work] = core.decide()
+    assert isinstance(work, HaltPartition)
+    assert (work.token, work.next_offset, work.incident.from_offset) == (OTHER, 2, 2)
+
+
+def test_a_client_that_stands_still_is_exchanged() -> None:
+    """A client that brings nothing although there is more leaves the group, and another one joins."""
+    core = owning()
+    core.stalled()
+    assert core.decide() == [Rejoin(1, fenced=False)]
+    core.rejoined()
     assert core.decide() == []
 
 
@@ -198,7 +258,7 @@ def test_out_of_range_halts_after_what_was_accepted_is_applied() -> None:
     core = owning()
     core.fetched({T0: records(0)})
     chunk = prepared_chunk(core)
-    assert core.out_of_range({T0: (5, 9)}) == [Pause((T0,))]
+    assert core.out_of_range({T0: LogRange(5, 9)}) == [Pause((T0,))]
     [work] = core.decide()
     assert isinstance(work, ApplyChunk)
     core.applied(chunk)
@@ -248,7 +308,7 @@ def test_a_fenced_partition_is_given_up_until_the_group_is_joined_again() -> Non
     core.fenced()
     core.decide()
     assert core.resynced(1, {T0: claim(token=OTHER)}) == [Pause((T0,))]
-    assert core.decide() == [Rejoin(1)]
+    assert core.decide() == [Rejoin(1, fenced=True)]
     core.revoked()
     core.rejoined()
     assert core.decide() == []
@@ -261,7 +321,7 @@ def test_a_halt_that_was_fenced_is_forgotten() -> None:
     core.fenced()
     assert core.decide() == [Resync(1)]
     core.resynced(1, {T0: claim(5, token=OTHER)})
-    assert core.decide() == [Rejoin(1)]
+    assert core.decide() == [Rejoin(1, fenced=True)]
 
 
 def test_a_refused_chunk_is_halved_until_one_record_is_left() -> None:
@@ -332,7 +392,7 @@ def test_a_failed_fetch_does_not_lose_the_anchor() -> None:
 def test_an_anchor_that_retention_took_meanwhile_halts_nothing() -> None:
     """Out of range at the anchor, with the position still in the log, means reading on without comparison."""
     core = owning(5, anchor=records(4)[0].anchor)
-    assert core.out_of_range({T0: (5, 9)}) == [Seek(T0, 5)]
+    assert core.out_of_range({T0: LogRange(5, 9)}) == [Seek(T0, 5)]
     assert core.halted == ()
 
 
@@ -462,14 +522,6 @@ def test_a_refused_dead_letter_stops_the_consumer() -> None:
     [work] = core.decide()
     assert isinstance(work, Finish)
     assert "dead letter" in work.problem
-
-
-def test_an_incident_to_be_recorded_survives_a_rebalance() -> None:
-    """What a first start found missing is recorded even if the partitions are dealt anew before that."""
-    core = owning(3, (3, 9), created=True)
-    core.assigned([T0])
-    [work] = core.decide()
-    assert isinstance(work, RecordIncident)
 
 
 def test_an_empty_stretch_is_moved_over_once_everything_before_it_is_applied() -> None:

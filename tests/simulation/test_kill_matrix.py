@@ -8,7 +8,8 @@ from tests.simulation.invariants import INVARIANTS
 from tests.simulation.kill_matrix import MATRIX, Weakened, caught
 from tests.simulation.search import run
 
-SEEDS = 600  # many times what the most hidden one needs
+SEEDS = 2_000  # several times what the most hidden one needs
+SEEDS_COVERED = 150  # enough for what is covered, were it not
 
 
 @pytest.mark.parametrize("weakened", MATRIX, ids=[weakened.meaning for weakened in MATRIX])
@@ -30,4 +31,4 @@ def test_every_invariant_catches_something() -> None:
 def test_what_is_said_to_be_covered_is(weakened: Weakened) -> None:
     """A weakness that is called covered shows nowhere while the defence that covers it stands."""
     alone = Weakened(weakened.meaning, (), weakened.changes)
-    assert caught(alone, SEEDS // 4) is None
+    assert caught(alone, SEEDS_COVERED) is None

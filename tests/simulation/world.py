@@ -25,7 +25,6 @@ from consumer.work import (
     HaltPartition,
     Pause,
     PrepareChunk,
-    RecordIncident,
     Rejoin,
     Release,
     Resume,
@@ -35,6 +34,7 @@ from consumer.work import (
     Work,
 )
 from events.position import TopicPartition
+from store.batch import LogRange
 from store.errors import FencedError, RefusedError
 from tests.simulation.copies import CHUNK_BYTES, core_of
 from tests.simulation.database import GROUP, LedgerStore, Write
@@ -63,6 +63,7 @@ TROUBLES = (
     "changed logs",
     "growth",
     "corruption",
+    "stalls",
 )
 
 SHIPPED_CORE = core_of()
@@ -89,6 +90,7 @@ class Member:
     paused: set[TopicPartition] = field(default_factory=set)
     jobs: list[Job] = field(default_factory=list)
     claims: dict[TopicPartition, int] = field(default_factory=dict)
+    seeks: int = 0
     errand: Callable[[], None] | None = None  # what the loop that fetches waits for, instead of fetching
 
     def perform(self, commands: Iterable[SourceCommand]) -> None:
@@ -100,6 +102,7 @@ class Member:
                 case Resume(partitions):
                     self.paused -= set(partitions)
                 case Seek(partition, offset) if partition in self.positions:
+                    self.seeks += 1
                     self.positions[partition] = offset
                 case Seek():
                     pass
@@ -139,7 +142,10 @@ class World:
     def add_partition(self) -> None:
         """Another partition, on which the client fetches transactions and compacted logs or not."""
         plain = not self.weather & {"transactions", "compaction"} or self.chance.random() < 0.5
-        self.logs[TopicPartition("t", len(self.logs))] = Log(self._serial, plain=plain)
+        self.logs[TopicPartition("t", len(self.logs))] = Log(self._serial, self._new_id(), plain=plain)
+
+    def _new_id(self) -> UUID:
+        return UUID(int=self.chance.getrandbits(128))
 
     def tell(self, what: str) -> None:
         """Write down what happened, for a person to read."""
@@ -214,13 +220,16 @@ class World:
             ("deaths", 10, self.die),
             ("stops", 15, self.stop),
             ("late writes", 60, self.land),
-            ("failovers", 20, self.fail_over),
+            ("failovers", 30, self.follow),
+            ("failovers", 10, self.fail_over),
             ("rebuilds", 10, self.rebuild),
             ("lifted halts", 20, self.lift_halt),
             ("compaction", 10, self.compact),
             ("retention", 10, self.delete_records),
             ("changed logs", 6, self.change_log),
+            ("changed logs", 6, self.make_anew),
             ("growth", 3, self.grow),
+            ("stalls", 6, self.stall),
         )
         chosen = [(weight, what) for trouble, weight, what in every if not trouble or trouble in self.weather]
         sums, total = [], 0
@@ -239,6 +248,7 @@ class World:
     def assign(self, member: Member, partitions: list[TopicPartition]) -> None:
         """Kafka takes everything back from a member, and gives it these."""
         member.core.revoked()
+        member.seeks += 1
         member.positions = dict.fromkeys(partitions, 0)
         member.paused = set()
         member.perform(member.core.assigned(partitions))
@@ -285,7 +295,7 @@ class World:
             self.tell(f"compaction of {partition.partition}")
 
     def change_log(self) -> None:
-        """A topic is made anew, or an unclean election cuts its log off; the leader changes, and the group notices.
+        """An unclean election cuts a log off; the leader changes, and the group notices.
 
         The consumer can tell the logs from one another where the last applied record was, and at their ends. So what
         is cut off goes back to that record at least, and other records follow there.
@@ -296,13 +306,22 @@ class World:
             return
         if self.store.differs(partition) is not None:
             return
-        anew = self.chance.random() < 0.5
-        offset = 0 if anew else self.chance.randrange(log.start, last[0] + 1)
+        offset = self.chance.randrange(log.start, last[0] + 1)
         log.cut(offset, clean_below=ledger.end + 5)
         log.append(self.chance.randrange(0, ledger.end + 4 - log.end))
-        how = "is made anew" if anew else f"is cut off at {offset}"
-        self.tell(f"the log of {partition.partition} {how}, and ends at {log.end}")
+        self.tell(f"the log of {partition.partition} is cut off at {offset}, and ends at {log.end}")
         self.rebalance()
+
+    def make_anew(self) -> None:
+        """A topic is made anew and filled, perhaps beyond what was applied of the old one; nobody need notice."""
+        partition = self.chance.choice(list(self.logs))
+        log = self.logs[partition]
+        upto = log.end + 4
+        log.make_anew(self._new_id())
+        log.append(self.chance.randrange(upto))
+        self.tell(f"the topic of {partition.partition} is made anew, and its log ends at {log.end}")
+        if self.chance.random() < 0.5:
+            self.rebalance()
 
     # PostgreSQL.
 
@@ -310,16 +329,17 @@ class World:
         """Somebody else claims a partition, and is never heard of again."""
         partition = self.chance.choice(list(self.logs))
         self.tell(f"a ghost claims {partition.partition}")
-        await self.store.claim(GROUP, {partition: self.logs[partition].start}, self.token("ghost"), "ghost")
+        await self.store.claim(GROUP, {partition: self.bounds(partition)}, self.token("ghost"), "ghost")
+
+    def follow(self) -> None:
+        """The database's copy, to which it may fail over, catches up."""
+        self._copy = self.store.copy()
 
     def fail_over(self) -> None:
-        """The database falls back to a lagging copy, positions and effects together; or the copy catches up."""
-        if self.chance.random() < 0.5:
-            self._copy = self.store.copy()
-        else:
-            self.tell("the database fails over to a lagging copy")
-            self.store.restore(self._copy)
-            self._late.clear()  # whatever was under way went to the database that is gone
+        """The database falls back to a lagging copy, positions and effects together."""
+        self.tell("the database fails over to a lagging copy")
+        self.store.restore(self._copy)
+        self._late.clear()  # whatever was under way went to the database that is gone
 
     def rebuild(self) -> None:
         """An operator begins the table anew, and with it accepts every log as it is."""
@@ -354,6 +374,10 @@ class World:
         return UUID(int=self.chance.getrandbits(128))
 
     # A member.
+
+    def stall(self) -> None:
+        """A member's client is found to bring nothing although there is more."""
+        self.chance.choice(self.members).core.stalled()
 
     def stop(self) -> None:
         """A member is asked to stop."""
@@ -421,11 +445,35 @@ class World:
         elif fetched:
             got = "; ".join(f"{p.partition}: {[r.offset for r in records]}" for p, records in fetched.items())
             self.tell(f"member {member.name} fetches {got}")
-            member.perform(member.core.fetched(fetched))
+            self.ask_and_accept(member, fetched)
         else:
-            member.core.drained(self.drained_positions(member))
+            positions = self.drained_positions(member)
+            member.perform(member.core.drained(positions, self.topic_ids(positions)))
             if self.chance.random() < 0.2:
                 member.core.audit()
+
+    def ask_and_accept(self, member: Member, fetched: dict[TopicPartition, list[Record]]) -> None:
+        """Ask for the topics' ids after the records have come; much may happen until they are there."""
+        seeks = member.seeks
+
+        def accept() -> None:
+            if not self.is_overtaken(member, seeks):
+                member.perform(member.core.fetched(fetched, self.topic_ids(fetched)))
+            else:
+                member.perform(member.core.fetch_failed())
+
+        if self.chance.random() < 0.5:
+            accept()
+        else:
+            member.errand = accept
+
+    def is_overtaken(self, member: Member, seeks: int) -> bool:
+        """Whether positions were moved since the records came."""
+        return seeks != member.seeks
+
+    def topic_ids(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, UUID]:
+        """What Kafka says that topics are known by."""
+        return {partition: self.logs[partition].topic_id for partition in partitions}
 
     def drained_positions(self, member: Member) -> dict[TopicPartition, int]:
         """Where the client would fetch next, of what is claimed."""
@@ -460,13 +508,14 @@ class World:
 
         member.errand = ask
 
-    def out_of_range(self, member: Member, logs: dict[TopicPartition, tuple[int, int]]) -> list[SourceCommand]:
+    def out_of_range(self, member: Member, logs: dict[TopicPartition, LogRange]) -> list[SourceCommand]:
         """Tell the core what Kafka says about logs that do not hold a position."""
         return member.core.out_of_range(logs)
 
-    def bounds(self, partition: TopicPartition) -> tuple[int, int]:
-        """Start and end of a log."""
-        return self.logs[partition].start, self.logs[partition].end
+    def bounds(self, partition: TopicPartition) -> LogRange:
+        """Start and end of a log, and what its topic is known by."""
+        log = self.logs[partition]
+        return LogRange(log.start, log.end, log.topic_id)
 
     def begin_slowly(self, member: Member, partition: TopicPartition) -> None:
         """The slow path asks for the partition from where the core wants it; much may happen until it has it."""
@@ -487,7 +536,7 @@ class World:
             self.tell(f"member {member.name} cannot read {partition.partition} slowly either")
             return member.core.unreadable(partition, "corrupt", "simulated")
         self.tell(f"member {member.name} reads {partition.partition} slowly: {stretch[0]} to {stretch[1]}")
-        return member.core.isolated(partition, stretch)
+        return member.core.isolated(partition, stretch, self.topic_ids([partition]))
 
     # Its work.
 
@@ -498,12 +547,15 @@ class World:
                 member.core.prepared(chunk, Prepared())
             case BackOff():
                 member.core.waited()
-            case Rejoin(generation):
+            case Rejoin(generation, _):
                 if generation == member.core.generation:
                     self.assign(member, list(member.positions))
                 member.core.rejoined()
             case Finish():
                 self.finish(member, job.work)
+            case HaltPartition() if faults and self.happens("failovers", 0.3):
+                self.fail_over()  # seldom by chance alone, between a reason to halt and the halt
+                member.jobs.append(job)
             case _ if faults and self.happens("failed statements", 0.06):
                 await self.fail(member, job)
             case _ if faults and self.happens("late writes", 0.06):
@@ -570,10 +622,8 @@ class World:
             case ApplyChunk(chunk, _, moves):
                 for transaction in self.store.transactions(Write(chunk, moves, job.claims)):
                     await transaction()
-            case HaltPartition(token, incident):
-                await self.store.halt_as(job.claims, token, incident)
-            case RecordIncident(incident):
-                await self.store.record(GROUP, incident)
+            case HaltPartition():
+                await self.store.halt_as(job.claims, job.work)
             case Release(tokens):
                 await self.store.release_all(tokens)
             case _:
@@ -581,16 +631,20 @@ class World:
 
     async def _claim(self, work: ClaimPartitions, owner: str, member: Member | None) -> None:
         token = self.token(owner)
-        starts = {partition: self.logs[partition].start for partition in work.partitions}
-        claims = await self.store.claim(GROUP, starts, token, owner)
+        claims = await self.store.claim(GROUP, self._bounds_of(work.partitions), token, owner)
+        if self.happens("failovers", 0.3):
+            self.follow()  # a copy lags by a few transactions, and mostly knows the claims
         if member is None:
             return
-        logs = {partition: self.bounds(partition) for partition in work.partitions}
+        logs = self._bounds_of(work.partitions)
         member.perform(member.core.claimed(work.generation, token, claims, logs))
         for name in work.partitions:
             partition = member.core._partitions.get(name)
             if partition is not None and partition.token == token:
                 member.claims[name] = self.store.last_claim
+
+    def _bounds_of(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, LogRange]:
+        return {partition: self.bounds(partition) for partition in partitions}
 
 
 def answer(core: Core, work: Work) -> None:
@@ -598,8 +652,8 @@ def answer(core: Core, work: Work) -> None:
     match work:
         case ApplyChunk(chunk):
             core.applied(chunk)
-        case HaltPartition() | RecordIncident():
-            core.recorded(work)
+        case HaltPartition():
+            core.halted_in_table(work)
         case Release():
             core.released()
         case _:
@@ -621,7 +675,7 @@ def describe(work: Work) -> str:
             return f"apply {steps}"
         case ClaimPartitions(_, partitions):
             return f"claim {[partition.partition for partition in partitions]}"
-        case HaltPartition(_, incident) | RecordIncident(incident):
+        case HaltPartition(_, _, incident):
             return f"{incident.kind} of {incident.partition.partition}, {incident.from_offset} to {incident.to_offset}"
         case Resync():
             return "read the claims"

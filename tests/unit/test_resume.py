@@ -30,7 +30,7 @@ from consumer.work import (
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from store import MemoryStore
-from store.batch import Anchor, Batch, Claim
+from store.batch import Anchor, Batch, Claim, LogRange
 from store.errors import FencedError
 
 T0, T1 = TopicPartition("t", 0), TopicPartition("t", 1)
@@ -44,9 +44,11 @@ def records(*offsets: int) -> list[Record]:
     return [Record(offset, 0, None, b"v%d" % offset) for offset in offsets]
 
 
-def claim(next_offset: int = 0, token: UUID | None = TOKEN, *, halted: bool = False, **fields: Anchor) -> Claim:
+def claim(
+    next_offset: int = 0, token: UUID | None = TOKEN, *, halted: bool = False, anchor: Anchor | None = None
+) -> Claim:
     """A row of the table."""
-    return Claim(next_offset, token, halted, created=False, fold_version=FOLD_VERSION, **fields)
+    return Claim(next_offset, token, halted, fold_version=FOLD_VERSION, anchor=anchor)
 
 
 def halted_core(*, in_table: bool = True) -> Core:
@@ -54,11 +56,11 @@ def halted_core(*, in_table: bool = True) -> Core:
     core = Core()
     core.assigned([T0, T1])
     core.decide()
-    core.claimed(1, TOKEN, {T0: claim(5), T1: claim(0)}, {T0: (9, 20), T1: (0, 20)})
+    core.claimed(1, TOKEN, {T0: claim(5), T1: claim(0)}, {T0: LogRange(9, 20), T1: LogRange(0, 20)})
     [work] = core.decide()
     assert isinstance(work, HaltPartition)
     if in_table:
-        core.recorded(work)
+        core.halted_in_table(work)
     else:
         core.database_failed()
         core.decide()
@@ -79,7 +81,7 @@ def test_a_lifted_halt_is_claimed_anew() -> None:
     core = halted_core()
     assert audited(core, claim(9, None)) == []
     assert core.decide() == [ClaimPartitions(1, (T0,))]
-    assert core.claimed(1, OTHER, {T0: claim(9, OTHER)}, {T0: (9, 20)}) == [Seek(T0, 9), Resume((T0,))]
+    assert core.claimed(1, OTHER, {T0: claim(9, OTHER)}, {T0: LogRange(9, 20)}) == [Seek(T0, 9), Resume((T0,))]
     assert core.halted == ()
     assert core.next_offsets == {T0: 9, T1: 0}
     core.fetched({T0: records(9)})
@@ -105,7 +107,7 @@ def test_a_cause_that_was_not_mended_halts_again() -> None:
     core = halted_core()
     audited(core, claim(5, None))
     core.decide()
-    assert core.claimed(1, OTHER, {T0: claim(5, OTHER)}, {T0: (9, 20)}) == [Pause((T0,))]
+    assert core.claimed(1, OTHER, {T0: claim(5, OTHER)}, {T0: LogRange(9, 20)}) == [Pause((T0,))]
     [work] = core.decide()
     assert isinstance(work, HaltPartition)
     assert (work.token, work.incident.kind) == (OTHER, "gap")
@@ -131,7 +133,7 @@ def test_a_busy_consumer_looks_after_what_is_halted_and_drops_nothing() -> None:
     assert core.resynced(1, {T0: claim(9, None), T1: claim(1)}) == []
     assert core.starts == {T1: 2}
     assert core.decide() == [ClaimPartitions(1, (T0,))]
-    core.claimed(1, OTHER, {T0: claim(9, OTHER)}, {T0: (9, 20)})
+    core.claimed(1, OTHER, {T0: claim(9, OTHER)}, {T0: LogRange(9, 20)})
     [apply] = core.decide()
     assert isinstance(apply, ApplyChunk)
     assert apply.moves.keys() == {T1}
@@ -142,7 +144,7 @@ def test_a_busy_consumer_without_halts_is_left_alone() -> None:
     core = Core()
     core.assigned([T1])
     core.decide()
-    core.claimed(1, TOKEN, {T1: claim(0)}, {T1: (0, 20)})
+    core.claimed(1, TOKEN, {T1: claim(0)}, {T1: LogRange(0, 20)})
     core.fetched({T1: records(0)})
     core.audit()
     assert [type(work) for work in core.decide()] == [PrepareChunk]
@@ -178,7 +180,7 @@ def test_a_lifted_halt_that_somebody_else_claimed_is_a_fence() -> None:
     """A partition that Kafka gives to us and the table to another is left to the group to decide."""
     core = halted_core()
     audited(core, claim(9, OTHER))
-    assert core.decide() == [Rejoin(1)]
+    assert core.decide() == [Rejoin(1, fenced=True)]
 
 
 def test_nothing_of_the_log_before_is_remembered() -> None:
@@ -186,16 +188,16 @@ def test_nothing_of_the_log_before_is_remembered() -> None:
     core = Core()
     core.assigned([T0])
     core.decide()
-    core.claimed(1, TOKEN, {T0: claim(5, anchor=Anchor(4, b"x"))}, {T0: (0, 20)})
+    core.claimed(1, TOKEN, {T0: claim(5, anchor=Anchor(4, b"x"))}, {T0: LogRange(0, 20)})
     core.unreadable(T0, "corrupt", "")
     [work] = core.decide()
     assert isinstance(work, HaltPartition)
-    core.recorded(work)
+    core.halted_in_table(work)
     core.audit()
     core.decide()
     core.resynced(1, {T0: claim(9, None)})
     core.decide()
-    assert core.claimed(1, OTHER, {T0: claim(9, OTHER)}, {T0: (0, 20)}) == [Seek(T0, 9), Resume((T0,))]
+    assert core.claimed(1, OTHER, {T0: claim(9, OTHER)}, {T0: LogRange(0, 20)}) == [Seek(T0, 9), Resume((T0,))]
 
 
 Answer = Callable[[Core], list[SourceCommand] | None]
@@ -286,9 +288,9 @@ class Site:
             self.positions[name] = found[-1].next_offset
         self.perform(self.core.fetched(fetched))
 
-    def range(self, name: TopicPartition) -> tuple[int, int]:
+    def range(self, name: TopicPartition) -> LogRange:
         """Start and end of a log."""
-        return self.starts[name], len(self.logs[name])
+        return LogRange(self.starts[name], len(self.logs[name]))
 
     def perform(self, commands: Iterable[SourceCommand]) -> None:
         """Do what the client would."""
@@ -336,7 +338,7 @@ class Site:
         match work:
             case ClaimPartitions(generation, partitions):
                 token = UUID(int=self.chance.getrandbits(128))
-                claims = await self.store.claim(GROUP, dict.fromkeys(partitions, 0), token, "m")
+                claims = await self.store.claim(GROUP, dict.fromkeys(partitions, LogRange(0, 0)), token, "m")
                 logs = {name: self.range(name) for name in partitions}
                 return lambda core: core.claimed(generation, token, claims, logs)
             case Resync(generation):
@@ -346,9 +348,9 @@ class Site:
                 await self.store.apply(Batch(GROUP, dict(moves)))
                 self.applied.update((name, each.offset) for name, found in chunk.records.items() for each in found)
                 return lambda core: core.applied(chunk)
-            case HaltPartition(token, incident):
-                await self.store.halt(GROUP, token, incident)
-                return lambda core: core.recorded(work)
+            case HaltPartition(token, next_offset, incident):
+                await self.store.halt(GROUP, token, next_offset, incident)
+                return lambda core: core.halted_in_table(work)
             case _:
                 raise AssertionError(work)
 
