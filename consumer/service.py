@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import assert_never
 from uuid import UUID, uuid4
@@ -17,6 +16,7 @@ from consumer.core import Core
 from consumer.fetch_loop import FetchLoop
 from consumer.partition import LogRanges
 from consumer.retry import backoff_seconds
+from consumer.rivalry import OftenWatch
 from consumer.source import Source, SourceError
 from consumer.tally import Tally
 from consumer.waiting import wait
@@ -42,7 +42,13 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 1.0  # the loop looks around at least this often, which is also the watchdog's beat
 HOUSEKEEPING_SECONDS = 5.0  # how often an idle consumer looks at its claims, and Kafka is told how far the table is
 FENCED_PATIENCE_SECONDS = 3.0  # a rebalance under way explains a fence; after this time it does not
-REJOINED_OFTEN, REJOINED_OFTEN_SECONDS = 3, 300.0  # no rebalance explains so many
+FENCED_OFTEN, FENCED_OFTEN_SECONDS = 3, 300.0  # no rebalance explains so many
+REBALANCES_OFTEN, REBALANCES_OFTEN_SECONDS = 10, 60.0  # no deployment of a few consumers explains so many
+RIVALS = (
+    "Nothing is applied twice, but all are held up. Have two consumers the same group instance id, or two groups in Kafka"
+    " the same consumer group here? Is a consumer killed over and over? The column owner of positions names who claimed"
+    " last."
+)
 
 Assigned = Callable[[list[TopicPartition]], list[SourceCommand]]
 Revoked = Callable[[], None]
@@ -83,7 +89,8 @@ class Service:
         self._changed = asyncio.Event()  # something happened that may give the core work
         self._stopping = asyncio.Event()
         self._fetch_loop = FetchLoop(self.core, lambda: self._source, self.tally, self._changed, self._stopping)
-        self._rejoined: deque[float] = deque(maxlen=REJOINED_OFTEN)
+        self._fenced_often = OftenWatch(FENCED_OFTEN, FENCED_OFTEN_SECONDS)
+        self._rebalances_often = OftenWatch(REBALANCES_OFTEN, REBALANCES_OFTEN_SECONDS)
         self._finish: Finish | None = None
         self._failure: SourceError | None = None
 
@@ -155,6 +162,14 @@ class Service:
     def _on_assigned(self, partitions: list[TopicPartition]) -> list[SourceCommand]:
         logger.info("assigned %s", ", ".join(map(str, partitions)) or "nothing")
         self.tally.count("rebalances")
+        if self._rebalances_often.happened(asyncio.get_running_loop().time()):
+            self.tally.count("unstable_group")
+            logger.error(
+                "unstable group: the partitions were dealt anew %d times within %.0f s. %s",
+                self._rebalances_often.times,
+                self._rebalances_often.seconds,
+                RIVALS,
+            )
         commands = self.core.assigned(partitions)
         self._changed.set()
         return commands
@@ -256,17 +271,14 @@ class Service:
 
     def _tell_of_rival(self) -> None:
         """Say that another consumer holds what Kafka says is ours, the more urgently the more often it happens."""
-        now = asyncio.get_running_loop().time()
-        self._rejoined.append(now)
         logger.warning("another consumer holds what Kafka says is ours; leaving the group and joining it again")
-        if len(self._rejoined) == REJOINED_OFTEN and now - self._rejoined[0] < REJOINED_OFTEN_SECONDS:
+        if self._fenced_often.happened(asyncio.get_running_loop().time()):
             self.tally.count("two_owners")
             logger.error(
-                "two owners: for the %d. time within %.0f s another consumer holds what Kafka says is ours. Nothing is"
-                " applied twice, but both are held up. Is there a second consumer with the same group instance id, or"
-                " one of the same consumer group in another Kafka group? The column owner of positions names it.",
-                REJOINED_OFTEN,
-                now - self._rejoined[0],
+                "two owners: for the %d. time within %.0f s another consumer holds what Kafka says is ours. %s",
+                self._fenced_often.times,
+                self._fenced_often.seconds,
+                RIVALS,
             )
 
     async def _release(self, tokens: tuple[UUID, ...]) -> None:
