@@ -60,6 +60,7 @@ class Core:
     """The state of one consumer, and the decisions over it."""
 
     generation: int = 0
+    _turn: int = 0
     _partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
     _queue: ChunkQueue = field(default_factory=ChunkQueue)
     _halts: deque[HaltPartition] = field(default_factory=deque)
@@ -127,12 +128,13 @@ class Core:
         """
         commands: list[SourceCommand] = []
         intake = Intake(CHUNK_BYTES_MAX)
-        for name, partition in self._claimed(records):
+        self._turn += 1
+        for name, partition in sorted(self._claimed(records), key=lambda each: each[1].turn):
             incident = partition.made_anew(topic_ids.get(name)) or partition.differs_from_log(records[name])
             if incident is not None:
                 commands += self._halt(partition, incident)
             else:
-                commands += partition.accept(records[name], intake)
+                commands += partition.accept(records[name], intake, self._turn)
         if intake.spans:
             self._queue.append(Chunk(self.generation, intake.records, intake.spans))
         return commands

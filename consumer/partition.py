@@ -36,6 +36,7 @@ class Partition:
         read_offset: the first offset that was not accepted from Kafka.
         anchor: the last applied record, to be compared with the log before anything is accepted.
         topic_id: of the topic whose log is read.
+        turn: the number of the last fetch of which something was accepted; who has waited longest comes first.
     """
 
     name: TopicPartition
@@ -45,6 +46,7 @@ class Partition:
     read_offset: int = 0
     anchor: Anchor | None = None
     topic_id: UUID | None = None
+    turn: int = 0
     _hole: tuple[int, int] | None = None
     _holes_are_normal: bool = False  # transaction markers and compaction leave holes all the time
 
@@ -91,12 +93,13 @@ class Partition:
         self.read_offset = offset
         return span
 
-    def accept(self, records: Sequence[Record], intake: Intake) -> list[SourceCommand]:
+    def accept(self, records: Sequence[Record], intake: Intake, turn: int) -> list[SourceCommand]:
         """Take in what is new of fetched records, as far as there is room; what is left is fetched again."""
         new = [record for record in records if record.next_offset > self.read_offset]
         if new and self.doubts_hole(new):
             return [Seek(self.name, self.read_offset)]
         if fitting := intake.fitting(new):
+            self.turn = turn
             intake.take(self.name, fitting, self.read_to(fitting[-1].next_offset))
         return [Seek(self.name, self.read_offset)] if len(fitting) < len(new) else []
 

@@ -45,9 +45,9 @@ FENCED_PATIENCE_SECONDS = 3.0  # a rebalance under way explains a fence; after t
 FENCED_OFTEN, FENCED_OFTEN_SECONDS = 3, 300.0  # no rebalance explains so many
 REBALANCES_OFTEN, REBALANCES_OFTEN_SECONDS = 10, 60.0  # no deployment of a few consumers explains so many
 RIVALS = (
-    "Nothing is applied twice, but all are held up. Have two consumers the same group instance id, or two groups in Kafka"
-    " the same consumer group here? Is a consumer killed over and over? The column owner of positions names who claimed"
-    " last."
+    "Nothing is applied twice, but all are held up. Have two consumers the same group instance id, or two groups in"
+    " Kafka the same consumer group here? Is a consumer killed over and over? The column owner of positions says who"
+    " claimed last."
 )
 
 Assigned = Callable[[list[TopicPartition]], list[SourceCommand]]

@@ -41,6 +41,7 @@ START_TIMEOUT_SECONDS = 40.0  # a group coordinator that is missing, or a rebala
 STOP_TIMEOUT_SECONDS = 8.0  # the client can hang while it leaves the group; it is left behind then
 CLOSE_TIMEOUT_SECONDS = 1.0  # its connections after that, which close without an answer
 REBALANCE_TIMEOUT_MS = 30_000  # aiokafka's own default is the session timeout, too short for a batch under way
+ROOM_KEPT = 4  # a part of the records of a fetch is for partitions that the client would not come to yet
 FEWER_RECORDS = 16  # after a fetch that inflated too much, the next ask for a part of the records
 
 client_codecs.install()
@@ -128,6 +129,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         # The connections there are, and what is known of the cluster; aiokafka is pinned, and this tested.
         self._client = self._consumer._client  # noqa: SLF001 - see above
         self._topic_ids = TopicIds(self._client)
+        self._turn = 0
         self.seeks = 0  # how often a partition was sought to an offset
 
     async def start(self) -> None:
@@ -168,9 +170,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         """
         try:
             with client_codecs.inflating_at_most(INFLATED_BYTES_MAX):
-                fetched = await self._consumer.getmany(
-                    *map(_theirs, partitions), timeout_ms=FETCH_TIMEOUT_MS, max_records=self._records_wanted
-                )
+                fetched, seeks = await self._drain([*map(_theirs, partitions)] or self._in_turn())
         except BeyondRoomError as error:
             if self._records_wanted == 1:  # then it was a single batch
                 msg = f"a record batch {error}"
@@ -190,12 +190,34 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             _ours(tp): [Record(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records]
             for tp, records in fetched.items()
         }
-        seeks = self.seeks
         topic_ids = await self.topic_ids(records)
         if seeks != self.seeks:
             msg = "positions were moved meanwhile"
             raise OvertakenError(msg)
         return Fetched(records, topic_ids)
+
+    def _in_turn(self) -> list[KafkaPartition]:
+        """What is assigned and not paused, each time beginning with another one."""
+        waiting = sorted(self._consumer.assignment() - self._consumer.paused())
+        self._turn += 1
+        begin = self._turn % len(waiting) if waiting else 0
+        return waiting[begin:] + waiting[:begin]
+
+    async def _drain(self, partitions: list[KafkaPartition]) -> tuple[dict[KafkaPartition, list[Any]], int]:
+        """Take what the client has, and say how many seeks there were before the first record was taken.
+
+        The client empties one partition before it looks at the next; so a part of the room is kept for the others.
+        """
+        kept = self._records_wanted // ROOM_KEPT if len(partitions) > 1 else 0
+        first = self._records_wanted - kept
+        fetched = await self._consumer.getmany(*partitions, timeout_ms=FETCH_TIMEOUT_MS, max_records=first)
+        seeks = self.seeks
+        others = [partition for partition in partitions if partition not in fetched]
+        if kept and sum(map(len, fetched.values())) == first:
+            for partition in others:
+                share = max(1, kept // len(others))
+                fetched |= await self._consumer.getmany(partition, timeout_ms=0, max_records=share)
+        return fetched, seeks
 
     async def topic_ids(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, UUID]:
         """Return the ids of partitions' topics; none where the brokers are too old to tell.

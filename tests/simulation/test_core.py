@@ -236,6 +236,21 @@ def test_a_halt_that_does_not_fit_the_row_is_found_anew() -> None:
     assert (work.token, work.next_offset, work.incident.from_offset) == (OTHER, 2, 2)
 
 
+def test_large_records_of_one_partition_do_not_keep_another_waiting() -> None:
+    """A partition whose records did not fit into a chunk comes first in the next one."""
+    core = Core()
+    core.assigned([T0, T1])
+    core.decide()
+    core.claimed(1, TOKEN, {T0: claim(), T1: claim()}, {T0: LogRange(0, 99), T1: LogRange(0, 99)})
+    large = [Record(offset, 0, None, b"x" * (CHUNK_BYTES_MAX // 2)) for offset in range(5)]
+    assert core.fetched({T0: large[:3], T1: records(0)}) == [Seek(T0, 2), Seek(T1, 0)]
+    assert prepared_chunk(core).records.keys() == {T0}
+    assert core.fetched({T0: large[2:], T1: records(0)}) == [Seek(T0, 3)]
+    prepare, _ = core.decide()
+    assert isinstance(prepare, PrepareChunk)
+    assert {name: len(taken) for name, taken in prepare.chunk.records.items()} == {T1: 1, T0: 1}
+
+
 def test_a_client_that_stands_still_is_exchanged() -> None:
     """A client that brings nothing although there is more leaves the group, and another one joins."""
     core = owning()
