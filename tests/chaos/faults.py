@@ -251,6 +251,15 @@ async def fill_disk(arena: Arena, parameters: Parameters) -> None:
         ballast.unlink(missing_ok=True)
 
 
+async def flood(arena: Arena, parameters: Parameters) -> None:
+    """Send nearly everything to one partition, beside which the others starve."""
+    try:
+        arena.producers.order(hot=parameters["partition"])
+        await asyncio.sleep(parameters["seconds"])
+    finally:
+        arena.producers.order(hot=-1)
+
+
 # Links.
 
 
@@ -405,6 +414,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault("Kafka link slow", 2, slow, _on("kafka", _latency), resource="Kafka links"),
     Fault("Kafka link black hole", 4, hold, _on("kafka", _seconds(2, 9)), resource="Kafka links"),
     Fault("Kafka link half open", 2, half_open, _on("kafka", _half), resource="Kafka links"),
+    Fault(
+        "partitions starved",
+        2,
+        flood,
+        lambda chance: {"partition": chance.randrange(PARTITIONS), **_seconds(4, 10)(chance)},
+        resource="load",
+    ),
     Fault("broker killed", 6, kill_broker, _seconds(0.5, 4), resource="kafka"),
     Fault("partition added", 1, grow, _nothing, resource="kafka"),
 )

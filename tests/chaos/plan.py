@@ -27,7 +27,7 @@ class Planned:
         return self.at + float(self.parameters.get("seconds", 0))
 
 
-def draw(seed: int, seconds: float, *, only: Iterable[str] = (), without: Iterable[str] = ()) -> list[Planned]:
+def draw(seed: int, seconds: float, *, only: Iterable[str] = ()) -> list[Planned]:
     """The faults of a campaign.
 
     A kind that came often is drawn less often, so that a long run meets all kinds and a short one many.
@@ -36,10 +36,9 @@ def draw(seed: int, seconds: float, *, only: Iterable[str] = (), without: Iterab
         seed: decides everything.
         seconds: after which no fault begins.
         only: names of the faults to draw from; all where none is named.
-        without: names of faults that are not possible here.
     """
     chance = Random(seed)
-    names = (set(only) or {fault.name for fault in FAULTS}) - set(without)
+    names = set(only) or {fault.name for fault in FAULTS}
     possible = [fault for fault in FAULTS if fault.name in names]
     drawn: Counter[str] = Counter()
     busy: dict[str, float] = {}
@@ -49,7 +48,7 @@ def draw(seed: int, seconds: float, *, only: Iterable[str] = (), without: Iterab
         free = [fault for fault in possible if busy.get(fault.resource, 0.0) <= at]
         if not free:
             continue
-        [fault] = chance.choices(free, [fault.weight / (1 + drawn[fault.name]) for fault in free])
+        [fault] = chance.choices(free, [fault.weight / (1 + drawn[fault.name]) ** 2 for fault in free])
         planned = Planned(round(at, 2), fault, fault.draw(chance))
         drawn[fault.name] += 1
         if fault.resource:

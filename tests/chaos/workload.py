@@ -1,7 +1,7 @@
 """The producers of the campaign, as one process: a plain one, and a transactional one that aborts three times in ten.
 
-Run with its settings as JSON. Standard input changes the `rate` and says `stop`; standard output tells
-four times a second how far the acknowledged log reaches, as JSON.
+Run with its settings as JSON. Standard input changes the `rate`, says which partition is `hot` (none if it is negative)
+and says `stop`; standard output tells four times a second how far the acknowledged log reaches, as JSON.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ TRANSACTION_EVENTS = 12
 TRANSACTION_PAUSE_SECONDS = 0.15
 TRANSACTION_TIMEOUT_MS = 10_000  # how long a transaction of a producer that failed holds readers up
 ABORTED = 0.30
+FLOODED = 0.95  # of the records go to a partition that is hot
 METADATA_AGE_MS = 1_000  # how soon a partition that was added gets records
 
 
@@ -41,6 +42,7 @@ class Workload:
     seed: int
     rate: float
     stopped: bool = False
+    hot: int = -1
     ends: dict[int, int] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -81,7 +83,8 @@ class Workload:
 
     async def _send(self, producer: Any, partitions: int) -> None:
         told = self._teller.next()
-        partition = told.partition(partitions, self._chance)
+        flooded = 0 <= self.hot < partitions and self._chance.random() < FLOODED
+        partition = self.hot if flooded else told.partition(partitions, self._chance)
         try:
             sent = await producer.send(
                 self.topic, told.value, key=told.key, partition=partition, headers=list(told.headers)
@@ -145,6 +148,7 @@ class Workload:
         while line := await reader.readline():
             order = json.loads(line)
             self.rate = order.get("rate", self.rate)
+            self.hot = order.get("hot", self.hot)
             self.stopped = self.stopped or order.get("stop", False)
         self.stopped = True  # whoever leads the campaign is gone
 
