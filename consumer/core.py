@@ -1,15 +1,13 @@
 """The consumer's decisions, without any I/O: what happened goes in, what to do comes out.
 
-Vocabulary
-----------
+Vocabulary:
 - A partition is *assigned* by Kafka, then *claimed* in PostgreSQL under a fresh random token, then read.
 - `next_offset` is the first offset that the table has not applied; `read_offset` the first that was not accepted
   from Kafka. Between the two lie *chunks*: accepted records on their way into the table.
 - *Doubt* is any failure that leaves the outcome of a transaction unknown. There is one answer to it: read the claims
   again (*resync*), believe them, and fetch from there.
 
-Rules
------
+Rules:
 - Kafka's word (assigned, revoked) is obeyed at once and starts a new generation; results of an older one are dropped.
 - One piece of work uses the database at a time; the next chunk is prepared meanwhile.
 - Records of a partition that is not claimed are dropped: they are fetched again after the claim.
@@ -21,13 +19,13 @@ they return, and asks `decide` for work.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from consumer.chunk import Chunk, ChunkQueue, Intake, Prepared, Refusal
-from consumer.partition import Claims, LogRanges, Partition, Phase, TopicIds
+from consumer.chunk import Chunk, ChunkQueue, Intake, Prepared, Refusal, Span
+from consumer.halts import Halts
+from consumer.partition import NOT_TOLD, Claims, LogRanges, Partition, Phase, TopicIds
 from consumer.record import Record, Stretch
 from consumer.work import (
     ApplyChunk,
@@ -50,7 +48,6 @@ from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from store.batch import Incident
 
-NOT_TOLD: TopicIds = {}
 CHUNKS_MAX = 2  # one on its way into the table, and one behind it that is prepared meanwhile
 CHUNK_BYTES_MAX = 8 * 1_048_576  # of values: decoded and applied well within a statement's and a session's time
 
@@ -63,7 +60,7 @@ class Core:
     _turn: int = 0
     _partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
     _queue: ChunkQueue = field(default_factory=ChunkQueue)
-    _halts: deque[HaltPartition] = field(default_factory=deque)
+    _halts: Halts = field(default_factory=Halts)
     _database_busy: bool = False
     _doubt: bool = False
     _auditing: bool = False
@@ -93,13 +90,12 @@ class Core:
     @property
     def ready(self) -> bool:
         """Whether everything assigned is claimed or halted, and nothing is in doubt."""
-        waiting = any(partition.phase is Phase.ASSIGNED for partition in self._partitions.values())
-        return not waiting and not self._doubt and self._failures == 0
+        return not (self._doubt or self._failures or self._in_phase(Phase.ASSIGNED))
 
     @property
     def halted(self) -> tuple[TopicPartition, ...]:
         """The assigned partitions that an incident holds."""
-        return tuple(name for name, partition in self._partitions.items() if partition.phase is Phase.HALTED)
+        return self._in_phase(Phase.HALTED)
 
     # Kafka's word. These run inside the client's callbacks: they only note, and return what must happen at once.
 
@@ -120,20 +116,14 @@ class Core:
     def fetched(
         self, records: Mapping[TopicPartition, Sequence[Record]], topic_ids: TopicIds = NOT_TOLD
     ) -> list[SourceCommand]:
-        """Accept records of claimed partitions as a chunk.
-
-        Args:
-            records: by partition.
-            topic_ids: asked for after the records came: if they are still the same, so is the log that they are from.
-        """
+        """Accept records of claimed partitions as a chunk; the topics' ids were asked for after they had come."""
         commands: list[SourceCommand] = []
         intake = Intake(CHUNK_BYTES_MAX)
         self._turn += 1
         for name, partition in sorted(self._claimed(records), key=lambda each: each[1].turn):
             incident = partition.made_anew(topic_ids.get(name)) or partition.differs_from_log(records[name])
-            if incident is not None:
-                commands += self._halt(partition, incident)
-            else:
+            commands += self._halt(partition, incident)
+            if partition.claimed:
                 commands += partition.accept(records[name], intake, self._turn)
         if intake.spans:
             self._queue.append(Chunk(self.generation, intake.records, intake.spans))
@@ -143,8 +133,8 @@ class Core:
         """Accept what the slow path read where the client fails; its end may be a part of the log without records."""
         commands: list[SourceCommand] = []
         for _, partition in self._claimed([name] if stretch.next_offset > stretch.from_offset else []):
-            if (incident := partition.made_anew(topic_ids.get(name))) is not None:
-                return self._halt(partition, incident)
+            if commands := self._halt(partition, partition.made_anew(topic_ids.get(name))):
+                break
             if stretch.records and stretch.from_offset <= partition.read_offset:
                 commands += self.fetched({name: stretch.records})
             if not commands and stretch.from_offset <= partition.read_offset < stretch.next_offset:
@@ -155,16 +145,14 @@ class Core:
 
     def drained(self, positions: Mapping[TopicPartition, int], topic_ids: TopicIds = NOT_TOLD) -> list[SourceCommand]:
         """Move over what holds no records (transaction markers), once everything before it is in the table."""
-        commands: list[SourceCommand] = []
+        commands, spans = list[SourceCommand](), dict[TopicPartition, Span]()
         if len(self._queue) or self._doubt or self._stopping:
             return commands
-        spans = {}
         for name, partition in self._claimed(positions):
             if positions[name] <= partition.read_offset:
                 continue
-            if (incident := partition.made_anew(topic_ids.get(name))) is not None:
-                commands += self._halt(partition, incident)
-            else:
+            commands += self._halt(partition, partition.made_anew(topic_ids.get(name)))
+            if partition.claimed:
                 spans[name] = partition.read_to(positions[name])
         if spans:
             self._queue.append(Chunk(self.generation, {}, spans))
@@ -176,18 +164,16 @@ class Core:
 
     def unreadable(self, name: TopicPartition, kind: str, detail: str) -> list[SourceCommand]:
         """Halt the one partition that neither the client nor the slow path can read; the others go on."""
-        commands: list[SourceCommand] = []
         for _, partition in self._claimed([name]):
-            commands += self._halt(partition, Incident(kind, name, partition.read_offset, None, detail))
-        return commands
+            return self._halt(partition, Incident(kind, name, partition.read_offset, None, detail))
+        return []
 
     def out_of_range(self, logs: LogRanges) -> list[SourceCommand]:
         """Halt partitions whose log does not hold the position; an anchor may be gone."""
         commands: list[SourceCommand] = []
         for name, partition in self._claimed(logs):
             partition.anchor = None
-            incident = partition.made_anew(logs[name].topic_id) or partition.outside(logs[name])
-            commands += [] if incident is None else self._halt(partition, incident)
+            commands += self._halt(partition, partition.made_anew(logs[name].topic_id) or partition.outside(logs[name]))
         return commands + self.fetch_failed()
 
     def stalled(self) -> None:
@@ -207,9 +193,8 @@ class Core:
                 self.stop(f"the table was folded by version {claim.fold_version}, this is version {FOLD_VERSION}")
                 return []
             partition = self._partitions[name]
-            if (incident := partition.claim(token, claim, logs[name])) is not None:
-                commands += self._halt(partition, incident)
-            elif partition.claimed:
+            commands += self._halt(partition, partition.claim(token, claim, logs[name]))
+            if partition.claimed:
                 commands += [Seek(name, partition.start), Resume((name,))]
         return commands
 
@@ -219,7 +204,7 @@ class Core:
         audited, self._doubt, self._auditing = self._auditing, False, False
         if generation != self.generation:
             return []
-        self._forget_halts(claims, audited=audited)
+        self._halts.follow(claims, lambda name: audited and self._queue.moves(name))
         self._let_go_of_lifted(claims)
         if audited and len(self._queue):
             return []  # what is on its way finds out by itself where the rows stand
@@ -253,8 +238,7 @@ class Core:
     def halted_in_table(self, work: HaltPartition) -> None:
         """Go on after a halt that is in the table."""
         self._succeeded()
-        if self._halts and self._halts[0] is work:
-            self._halts.popleft()
+        self._halts.written(work)
 
     def fenced(self) -> None:
         """Doubt everything after a guard that did not hold."""
@@ -277,13 +261,11 @@ class Core:
 
     def waited(self) -> None:
         """Try again after a pause."""
-        self._database_busy = False
-        self._back_off = False
+        self._database_busy = self._back_off = False
 
     def rejoined(self) -> None:
         """Go on as a new member of the group."""
-        self._database_busy = False
-        self._fenced = self._stalled = False
+        self._database_busy = self._fenced = self._stalled = False
 
     def released(self) -> None:
         """End, now that nobody has to wait for our claims."""
@@ -319,11 +301,10 @@ class Core:
     def _go_on(self) -> DatabaseWork | None:
         if (self._fenced or self._stalled) and not self._stopping:
             return Rejoin(self.generation, self._fenced)
-        if self._halts and not self._queue.moves(self._halts[0].incident.partition):
-            return self._halts[0]
-        names = tuple(name for name, partition in self._partitions.items() if partition.phase is Phase.ASSIGNED)
-        if names and not self._stopping:
-            return ClaimPartitions(self.generation, names)  # before the others' chunks, of which there may be no end
+        if (halt := self._halts.first(self._queue.moves)) is not None:
+            return halt
+        if (waiting := self._in_phase(Phase.ASSIGNED)) and not self._stopping:
+            return ClaimPartitions(self.generation, waiting)  # before the others' chunks, of which there may be no end
         if (first := self._queue.first_prepared) is None:
             return None
         chunk, work = first
@@ -335,39 +316,33 @@ class Core:
 
     # State.
 
+    def _in_phase(self, phase: Phase) -> tuple[TopicPartition, ...]:
+        return tuple(name for name, partition in self._partitions.items() if partition.phase is phase)
+
     def _claimed(self, names: Iterable[TopicPartition]) -> list[tuple[TopicPartition, Partition]]:
         owned = ((name, self._partitions.get(name)) for name in sorted(names))
         return [(name, partition) for name, partition in owned if partition is not None and partition.claimed]
 
-    def _halt(self, partition: Partition, incident: Incident) -> list[SourceCommand]:
+    def _halt(self, partition: Partition, incident: Incident | None) -> list[SourceCommand]:
+        if incident is None:
+            return []
         assert partition.token is not None, "only claimed partitions are halted"
         partition.phase = Phase.HALTED
-        self._halts.append(HaltPartition(partition.token, partition.read_offset, incident))
+        self._halts.add(HaltPartition(partition.token, partition.read_offset, incident))
         return [Pause((partition.name,))]
-
-    def _forget_halts(self, claims: Claims, *, audited: bool) -> None:
-        """Forget the halts that are in the table already, or are not ours to write any more, or not there."""
-        self._halts = deque(
-            halt
-            for halt in self._halts
-            if halt.still_stands(
-                claims.get(halt.incident.partition), moving=audited and self._queue.moves(halt.incident.partition)
-            )
-        )
 
     def _let_go_of_lifted(self, claims: Claims) -> None:
         """Claim anew what is halted here and live in the table: an operator lifted the halt, or it never got there."""
-        halting = {halt.incident.partition for halt in self._halts}
         for name in self.halted:
             claim = claims.get(name)
-            if claim is not None and not claim.halted and name not in halting:
+            if claim is not None and not claim.halted and name not in self._halts.partitions:
                 self._fenced |= claim.token not in (None, self._partitions[name].token)
                 self._partitions[name] = Partition(name)  # nothing that was known of the log before holds any more
 
     def _begin_generation(self) -> None:
         self.generation += 1
         self._fenced = self._stalled = False
-        self._halts.clear()  # a halt needs the claim that is gone
+        self._halts.drop()
         self._queue.drop()
 
     def _succeeded(self) -> None:

@@ -16,6 +16,7 @@ from store.batch import Anchor, Claim, Incident, LogRange
 Claims = Mapping[TopicPartition, Claim]
 LogRanges = Mapping[TopicPartition, LogRange]
 TopicIds = Mapping[TopicPartition, UUID]  # as Kafka gives them now; none where a broker is too old to tell
+NOT_TOLD: TopicIds = {}
 
 
 class Phase(Enum):

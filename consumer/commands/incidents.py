@@ -188,7 +188,8 @@ def _log_range(settings: Settings, partition: TopicPartition, *, needed: bool) -
     """Ask Kafka for start and end of the log; without an answer None, if it can be done without."""
     import asyncio
 
-    from consumer.source import SourceError, log_range
+    from consumer.log_ranges import log_range
+    from consumer.source import SourceError
 
     try:
         found = asyncio.run(log_range(settings.kafka_bootstrap_servers, partition))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
 from tests.chaos import campaign
 from tests.chaos.__main__ import shown
-
-pytestmark = pytest.mark.skipif("WEX_CHAOS" not in os.environ, reason="WEX_CHAOS=1 asks for the campaign: four minutes")
 
 # What takes a partition away from a consumer that does not notice.
 USURPERS = ("instance id shared", "consumer frozen", "commit acknowledgement lost")

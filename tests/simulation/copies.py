@@ -12,7 +12,7 @@ from unittest.mock import patch
 from consumer.core import Core
 
 ROOT = Path(__file__).parents[2]
-MODULES = ("consumer.chunk", "consumer.partition", "consumer.core")  # each knows the ones before it
+MODULES = ("consumer.chunk", "consumer.partition", "consumer.halts", "consumer.core")  # each knows the ones before it
 CHUNK_BYTES = 20  # of values; a simulated record has a few
 
 

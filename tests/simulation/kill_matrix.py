@@ -260,10 +260,9 @@ STALE_CLAIM = Change(
 RESET_AT_CLAIM = Change(PARTITION, " or self.outside(log)", "")
 RESET_AT_FETCH = Change(
     CORE,
-    "            commands += [] if incident is None else self._halt(partition, incident)\n        return commands +",
-    "            if incident is not None:\n"
-    "                self._queue.append(Chunk(self.generation, {}, {name: partition.read_to(logs[name].start)}))\n"
-    "        return commands +",
+    "commands += self._halt(partition, partition.made_anew(logs[name].topic_id) or partition.outside(logs[name]))",
+    "if partition.made_anew(logs[name].topic_id) or partition.outside(logs[name]):\n"
+    "                self._queue.append(Chunk(self.generation, {}, {name: partition.read_to(logs[name].start)}))",
 )
 CLAIM_HALTED = Change(
     PARTITION, "self.phase = Phase.HALTED if claim.halted else Phase.CLAIMED", "self.phase = Phase.CLAIMED"

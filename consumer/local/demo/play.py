@@ -19,8 +19,8 @@ from consumer.local.demo.compare import Comparison, compare, everything, status_
 from consumer.local.demo.load import KINDS, run_workflows
 from consumer.local.stack import LocalStack
 from consumer.local.stack_file import StackFile
+from consumer.log_ranges import log_ends
 from consumer.settings import Settings, load
-from consumer.source import log_ends
 from events.publisher import ExecutionPublisher
 from store.migrate import migrate
 from store.postgres import PostgresStore
