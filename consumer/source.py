@@ -22,7 +22,7 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 
-from consumer import client_codecs, slow_path
+from consumer import client_codecs, client_connections, slow_path
 from consumer.inflate import INFLATED_BYTES_MAX, BeyondRoomError
 from consumer.record import Record, Stretch
 from consumer.topic_ids import TopicIds
@@ -44,6 +44,7 @@ ROOM_KEPT = 4  # a part of the records of a fetch is for partitions that the cli
 FEWER_RECORDS = 16  # after a fetch that inflated too much, the next ask for a part of the records
 
 client_codecs.install()
+client_connections.install()
 
 
 class SourceError(Exception):
@@ -303,7 +304,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         """Tell Kafka how far the table is, for lag tools only; nothing of ours ever reads it back."""
         try:
             await self._consumer.commit({_theirs(partition): offset for partition, offset in offsets.items()})
-        except (KafkaError, IllegalStateError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it hinders nothing
             logger.debug("offsets were not mirrored: %s", error)
 
     # aiokafka awaits these if they are coroutines; they are not, on purpose: nothing in them may wait.
