@@ -23,6 +23,9 @@ FROM python:3.13-slim
 RUN useradd --system --uid 10001 --user-group --home-dir /nonexistent --shell /usr/sbin/nologin wex
 COPY --from=build /opt/wex /opt/wex
 ENV PATH=/opt/wex/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# Health and metrics, for whoever the network of the container lets in.
+ENV WEX_HTTP_HOST=0.0.0.0
+EXPOSE 9464
 WORKDIR /tmp
 USER 10001:10001
 # The first SIGTERM drains and releases the claims; see `wex consume --help`.

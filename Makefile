@@ -10,7 +10,7 @@ COVERAGE_PERCENT := 90
 SEEDS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system chaos laws-deep mutants simulate kill-matrix bench-core check up down format contract requirements clean python
+.PHONY: help demo test test-system chaos laws-deep mutants simulate kill-matrix bench-core check up down format contract pages requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -50,7 +50,7 @@ check: $(READY) ## Check format, lint, types, imports, migrations and pinned req
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/squawk migrations/*.sql
-	$(BIN)/pytest -q tests/architecture/test_requirements.py tests/docs/test_settings.py
+	$(BIN)/pytest -q tests/architecture/test_requirements.py tests/docs/test_settings.py tests/docs/test_metrics.py
 
 up: $(READY) ## Start PostgreSQL and Kafka on this machine, until `make down`.
 	$(BIN)/wex up --detach
@@ -64,6 +64,9 @@ format: $(READY) ## Format the code and mend what the linter can mend.
 
 contract: $(READY) ## Write docs/contract and docs/event-contract.md anew, from the code.
 	$(BIN)/wex schema write docs
+
+pages: $(READY) ## Write docs/metrics.md anew, from the code.
+	$(BIN)/python -m consumer.monitoring.page docs/metrics.md
 
 requirements: python ## Pin the dependencies of pyproject.toml by hash, into requirements/.
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \

@@ -38,21 +38,21 @@ def _prepare_record(
     chunk: Chunk, partition: TopicPartition, record: Record, prepared: Prepared, states: dict[UUID, State]
 ) -> None:
     if chunk.refusal is not None:
-        prepared.dead_letters.append(_dead_letter(partition, record, *chunk.refusal))
+        _set_aside(prepared, partition, record, *chunk.refusal)
         return
     if record.fault is not None:
         fault = record.fault
-        prepared.dead_letters.append(_dead_letter(partition, record, fault.reason, fault.field, fault.detail))
+        _set_aside(prepared, partition, record, fault.reason, fault.field, fault.detail)
         return
     try:
         event = decode(record.value, record.headers)
     except InvalidEvent as error:
-        prepared.dead_letters.append(_dead_letter(partition, record, error.reason, error.field, error.detail))
+        _set_aside(prepared, partition, record, error.reason, error.field, error.detail)
         return
     if isinstance(event, Skipped):
-        prepared.skipped[event.reason] += 1
+        prepared.outcomes[event.reason, ""] += 1
         return
-    prepared.events += 1
+    prepared.outcomes["withheld" if event.withheld else "applied", event.verb] += 1
     prepared.catalogue.add(event)
     state = state_of(event)
     held = states.get(id_ := event.execution_id)
@@ -63,8 +63,10 @@ def _prepare_record(
         prepared.withheld.append(WithheldPayload(partition, record.offset, id_, codes, record.value))
 
 
-def _dead_letter(partition: TopicPartition, record: Record, reason: str, field: str, detail: str) -> DeadLetter:
-    return DeadLetter(
+def _set_aside(
+    prepared: Prepared, partition: TopicPartition, record: Record, reason: str, field: str, detail: str
+) -> None:
+    letter = DeadLetter(
         partition=partition,
         offset=record.offset,
         timestamp_ms=record.timestamp_ms,
@@ -75,3 +77,5 @@ def _dead_letter(partition: TopicPartition, record: Record, reason: str, field: 
         field=field,
         detail=detail,
     )
+    prepared.dead_letters.append(letter)
+    prepared.outcomes["dead_letter", ""] += 1

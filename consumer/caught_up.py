@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from consumer.core import Core
+from consumer.monitoring.log_events import tell
 from consumer.partition import LogRanges
 from consumer.source import SourceError
 from events.position import TopicPartition
-
-logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.05
 RETRY_SECONDS = 1.0
@@ -40,7 +38,7 @@ async def wait_until_caught_up(core: Core, logs: Logs, stopping: asyncio.Event) 
             generation = core.generation
             ends = await _ends(offsets, logs)
         elif offsets and all(offsets.get(partition, 0) >= end for partition, end in ends.items()):
-            logger.info("caught up")
+            tell("caught_up", "caught up")
             return ""
     return ""
 
@@ -50,5 +48,5 @@ async def _ends(partitions: Iterable[TopicPartition], logs: Logs) -> dict[TopicP
         try:
             return {partition: log.end for partition, log in (await logs(partitions)).items()}
         except SourceError as error:
-            logger.warning("%s; trying again", error)
+            tell("log_ends_unknown", "%s; trying again", error)
             await asyncio.sleep(RETRY_SECONDS)

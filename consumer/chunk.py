@@ -114,14 +114,21 @@ class Intake:
 
 @dataclass(slots=True)
 class Prepared:
-    """A chunk decoded and folded: everything its transaction writes, and the counts for metrics."""
+    """A chunk decoded and folded: everything its transaction writes, and what is counted once it is committed.
+
+    Attributes:
+        outcomes: records by outcome (see `wex_records_total`) and verb, empty where no verb is known.
+    """
 
     states: list[State] = field(default_factory=list)
     catalogue: Catalogue = field(default_factory=Catalogue)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     withheld: list[WithheldPayload] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-    events: int = 0
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def count(self, outcome: str) -> int:
+        """Return how many records came to an outcome, whatever their verb."""
+        return sum(count for (name, _), count in self.outcomes.items() if name == outcome)
 
 
 class ChunkQueue:

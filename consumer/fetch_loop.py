@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable
 
 from consumer.core import Core
 from consumer.isolation import isolate, revive
+from consumer.monitoring.log_events import tell
+from consumer.monitoring.observer import Observer
 from consumer.retry import backoff_seconds
 from consumer.source import (
     Fetched,
@@ -20,11 +21,8 @@ from consumer.source import (
     TooMuchInflatedError,
 )
 from consumer.stall import StallWatch
-from consumer.tally import Tally
 from consumer.waiting import wait
 from consumer.work import SourceCommand
-
-logger = logging.getLogger(__name__)
 
 
 class FetchLoop:
@@ -33,17 +31,22 @@ class FetchLoop:
     Args:
         core: decides what becomes of what was fetched.
         source: the source that there is now; joining the group again makes another.
-        tally: counts failures.
+        observer: is told what was fetched, and of failures.
         changed: set when something happened that may give the core work.
         stopping: set when nothing new is to be begun, so that no failure is waited out any more.
     """
 
     def __init__(
-        self, core: Core, source: Callable[[], Source], tally: Tally, changed: asyncio.Event, stopping: asyncio.Event
+        self,
+        core: Core,
+        source: Callable[[], Source],
+        observer: Observer,
+        changed: asyncio.Event,
+        stopping: asyncio.Event,
     ) -> None:
         self._core = core
         self._source = source
-        self._tally = tally
+        self._observer = observer
         self._changed = changed
         self._stopping = stopping
         self._room = asyncio.Event()  # the core wants records, or the end has come
@@ -91,6 +94,7 @@ class FetchLoop:
         await self._look_for_stalls(source, idle=not fetched.records)
 
     async def _accept(self, source: Source, fetched: Fetched) -> None:
+        self._observer.fetched(fetched.records)
         source.perform(self._core.fetched(*fetched))
         self._changed.set()
         self.look_for_room()
@@ -110,15 +114,13 @@ class FetchLoop:
         if not (standing := self._stalls.standing(self._core.starts, now)):
             return
         if await revive(self._core, source, standing, self._next_turn) and idle:
-            logger.error("the Kafka client brings nothing although there is more; making a new one")
-            self._tally.count("stalled")
+            tell("client_stalled", "the Kafka client brings nothing although there is more; making a new one")
             self._core.stalled()
             self._changed.set()
 
     async def _recover(self, error: SourceError) -> bool:
         """Seek back and find out whose fault it is; return whether it goes on at once."""
-        logger.warning("a fetch failed, seeking back: %s", error)
-        self._tally.count("fetch_failed")
+        self._observer.fetch_failed(error)
         source = self._source()
         source.perform(await self._after_failed_fetch(source, error))
         if isinstance(error, TooMuchInflatedError | OvertakenError):
@@ -135,7 +137,7 @@ class FetchLoop:
             try:
                 return self._core.out_of_range(await source.logs(error.partitions))
             except SourceError as other:
-                logger.warning("%s", other)
+                tell("log_ends_unknown", "%s", other)
         return self._core.fetch_failed()
 
     async def _next_turn(self) -> None:

@@ -7,15 +7,13 @@ stands still though nothing failed.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from consumer.core import Core
+from consumer.monitoring.log_events import tell
 from consumer.record_batch import UnreadableError
 from consumer.source import OvertakenError, Source, SourceError
 from events.position import TopicPartition
-
-logger = logging.getLogger(__name__)
 
 
 async def isolate(core: Core, source: Source, turn: Callable[[], Awaitable[None]]) -> bool:
@@ -60,7 +58,7 @@ async def revive(
         await turn()
         before = core.starts.get(partition)
         if before is not None and before < log.end:
-            logger.warning("nothing comes of %s from %d on, though it goes to %d", partition, before, log.end)
+            tell("stalled", "nothing comes of %s from %d on, though it goes to %d", partition, before, log.end)
             await _read_slowly(core, source, partition, certain=True)
             forward = forward or core.starts.get(partition, before) > before
     return forward
@@ -92,17 +90,19 @@ async def _read_slowly(core: Core, source: Source, partition: TopicPartition, *,
         stretch = await source.read_slowly(partition, start)
         topic_ids = await source.topic_ids([partition])
     except SourceError as error:
-        logger.warning("%s", error)  # an outage: the next fetch will say what there is to be said
+        tell("slow_read_failed", "%s", error)  # an outage: the next fetch will say what there is to be said
     except UnreadableError as error:
         if certain and generation == core.generation:
             source.perform(core.unreadable(partition, error.kind, str(error)))
         else:
-            logger.warning("%s cannot be read from %d on, nor does the client say so: %s", partition, start, error)
+            what = "%s cannot be read from %d on, nor does the client say so: %s"
+            tell("slow_read_failed", what, partition, start, error)
     else:
         if generation == core.generation:
             source.perform(core.isolated(partition, stretch, topic_ids))
             faults = [record for record in stretch.records if record.fault is not None]
-            logger.warning(
+            tell(
+                "read_slowly",
                 "read %s slowly from %d on: %d records, of which %d are set aside",
                 partition,
                 start,

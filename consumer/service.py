@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
+import time
 from collections.abc import Callable, Iterable
 from typing import assert_never
 from uuid import UUID, uuid4
@@ -14,12 +14,13 @@ from consumer.caught_up import wait_until_caught_up
 from consumer.chunk import Chunk, Prepared, Refusal
 from consumer.core import Core
 from consumer.fetch_loop import FetchLoop
+from consumer.monitoring.log_events import tell
+from consumer.monitoring.metrics import Metrics
+from consumer.monitoring.observer import Observer
 from consumer.partition import LogRanges
 from consumer.retry import backoff_seconds
-from consumer.rivalry import OftenWatch
 from consumer.source import Source, SourceError
-from consumer.tally import Tally
-from consumer.waiting import wait
+from consumer.waiting import beating, wait
 from consumer.work import (
     ApplyChunk,
     BackOff,
@@ -37,18 +38,9 @@ from events.position import TopicPartition
 from store.batch import Batch, Store
 from store.errors import FencedError, MisconfiguredError, RefusedError, UnavailableError
 
-logger = logging.getLogger(__name__)
-
 TICK_SECONDS = 1.0  # the loop looks around at least this often, which is also the watchdog's beat
 HOUSEKEEPING_SECONDS = 5.0  # how often an idle consumer looks at its claims, and Kafka is told how far the table is
 FENCED_PATIENCE_SECONDS = 3.0  # a rebalance under way explains a fence; after this time it does not
-FENCED_OFTEN, FENCED_OFTEN_SECONDS = 3, 300.0  # no rebalance explains so many
-REBALANCES_OFTEN, REBALANCES_OFTEN_SECONDS = 10, 60.0  # no deployment of a few consumers explains so many
-RIVALS = (
-    "Nothing is applied twice, but all are held up. Have two consumers the same group instance id, or two groups in"
-    " Kafka the same consumer group here? Is a consumer killed over and over? The column owner of positions says who"
-    " claimed last."
-)
 
 Assigned = Callable[[list[TopicPartition]], list[SourceCommand]]
 Revoked = Callable[[], None]
@@ -65,6 +57,7 @@ class Service:
         owner: who we are, for people who look at the positions.
         until_caught_up: stop once everything is applied that is in the assigned logs at the first look.
         beat: called whenever the loop turns.
+        metrics: where everything is counted.
     """
 
     def __init__(
@@ -76,9 +69,11 @@ class Service:
         owner: str,
         until_caught_up: bool = False,
         beat: Callable[[], None] = lambda: None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.core = Core()
-        self.tally = Tally()
+        self.metrics = metrics or Metrics(time.time)
+        self._observer = Observer(self.core, self.metrics)
         self._store = store
         self._make_source = make_source
         self._group = consumer_group
@@ -88,9 +83,7 @@ class Service:
         self._source = make_source(self._on_assigned, self._on_revoked)
         self._changed = asyncio.Event()  # something happened that may give the core work
         self._stopping = asyncio.Event()
-        self._fetch_loop = FetchLoop(self.core, lambda: self._source, self.tally, self._changed, self._stopping)
-        self._fenced_often = OftenWatch(FENCED_OFTEN, FENCED_OFTEN_SECONDS)
-        self._rebalances_often = OftenWatch(REBALANCES_OFTEN, REBALANCES_OFTEN_SECONDS)
+        self._fetch_loop = FetchLoop(self.core, lambda: self._source, self._observer, self._changed, self._stopping)
         self._finish: Finish | None = None
         self._failure: SourceError | None = None
 
@@ -101,17 +94,18 @@ class Service:
             SourceError: Kafka does not answer at the start, or when the group must be joined again.
         """
         try:
-            await self._source.start()
-            logger.info("joined group %s as %s", self._group, self._owner)
+            await beating(self._beat, self._source.start())
+            self._observer.joined(self._group, self._owner)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._fetch_loop.run())
-                background = [tasks.create_task(self._keep_house_for_ever())]
+                for_ever = (self._keep_house_for_ever(), self._observer.watch_logs(self._logs))
+                background = [tasks.create_task(each) for each in for_ever]
                 if self._until_caught_up:
                     background.append(tasks.create_task(self._stop_when_caught_up()))
                 await self._decide_until_finished(tasks)
                 for task in background:
                     task.cancel()
-                self.tally.tell()
+                self.metrics.tell()
                 self._fetch_loop.end()
                 await self._source.stop()  # which ends an outstanding fetch; it is never cancelled
         finally:
@@ -124,7 +118,7 @@ class Service:
 
     def stop(self) -> None:
         """Accept nothing more, apply what was accepted, release the claims, leave the group."""
-        logger.info("stopping")
+        tell("stopping", "stopping")
         self.core.stop()
         self._stopping.set()
         self._changed.set()
@@ -134,6 +128,7 @@ class Service:
     async def _decide_until_finished(self, tasks: asyncio.TaskGroup) -> None:
         while self._finish is None:
             self._beat()
+            self._observer.look()
             for work in self.core.decide():
                 tasks.create_task(self._do(work))
             self._fetch_loop.look_for_room()
@@ -143,7 +138,7 @@ class Service:
     async def _keep_house_for_ever(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            self.tally.tell()
+            self.metrics.tell()
             self.core.audit()
             self._changed.set()
             if offsets := self.core.next_offsets:
@@ -160,16 +155,7 @@ class Service:
     # Kafka's callbacks.
 
     def _on_assigned(self, partitions: list[TopicPartition]) -> list[SourceCommand]:
-        logger.info("assigned %s", ", ".join(map(str, partitions)) or "nothing")
-        self.tally.count("rebalances")
-        if self._rebalances_often.happened(asyncio.get_running_loop().time()):
-            self.tally.count("unstable_group")
-            logger.error(
-                "unstable group: the partitions were dealt anew %d times within %.0f s. %s",
-                self._rebalances_often.times,
-                self._rebalances_often.seconds,
-                RIVALS,
-            )
+        self._observer.assigned(partitions)
         commands = self.core.assigned(partitions)
         self._changed.set()
         return commands
@@ -184,13 +170,10 @@ class Service:
         try:
             await self._perform(work)
         except FencedError as error:
-            logger.warning("fenced: %s", error)
-            self.tally.count("fenced")
+            self._observer.fenced(error)
             self.core.fenced()
         except (UnavailableError, MisconfiguredError, SourceError) as error:
-            level = logging.ERROR if isinstance(error, MisconfiguredError) else logging.WARNING
-            logger.log(level, "%s; trying again", error)
-            self.tally.count("database_failed")
+            self._observer.failed(error)
             self.core.database_failed()
         finally:
             self._changed.set()
@@ -198,7 +181,9 @@ class Service:
     async def _perform(self, work: Work) -> None:  # noqa: C901 - one case per kind of work, and nothing else
         match work:
             case PrepareChunk(chunk):
+                began = time.perf_counter()
                 self.core.prepared(chunk, await _prepare(chunk))
+                self.metrics.observe("wex_prepare_seconds", time.perf_counter() - began)
             case ApplyChunk():
                 await self._apply(work)
             case ClaimPartitions():
@@ -227,14 +212,15 @@ class Service:
         batch = Batch(
             self._group, dict(work.moves), prepared.states, prepared.catalogue, prepared.dead_letters, prepared.withheld
         )
+        began = time.perf_counter()
         try:
             applied = await self._store.apply(batch)
         except RefusedError as error:
-            logger.warning("a chunk of %d records is refused: %s", len(work.chunk), error)
+            self._observer.refused(work.chunk, error)
             self.core.refused(work.chunk, Refusal(f"refused_{error.sqlstate or 'by_client'}", error.column, str(error)))
             return
         self.core.applied(work.chunk)
-        self.tally.applied(prepared, applied)
+        self._observer.applied(work.chunk, prepared, applied, time.perf_counter() - began)
 
     async def _claim(self, work: ClaimPartitions) -> None:
         logs = await self._source.logs(work.partitions)
@@ -243,22 +229,18 @@ class Service:
         logs = await self._source.logs(work.partitions)  # again: the last owner may have read on meanwhile
         self._source.perform(self.core.claimed(work.generation, token, claims, logs))
         if work.generation == self.core.generation:
-            places = ", ".join(f"{partition}@{claim.next_offset}" for partition, claim in sorted(claims.items()))
-            logger.info("claimed %s", places)
+            self._observer.claimed(claims)
 
     async def _halt(self, work: HaltPartition) -> None:
-        incident = work.incident
-        logger.error("halting %s: %s: %s", incident.partition, incident.kind, incident.detail)
-        await self._store.halt(self._group, work.token, work.next_offset, incident)
+        self._observer.halting(work.incident)
+        await self._store.halt(self._group, work.token, work.next_offset, work.incident)
         self.core.halted_in_table(work)
 
     async def _rejoin(self, work: Rejoin) -> None:
         if work.fenced:  # by one that does the same, perhaps: the jitter keeps the two from meeting again and again
             await wait(self._stopping, FENCED_PATIENCE_SECONDS * (1 + random.random()))  # noqa: S311 - jitter
         if work.generation == self.core.generation and not self._stopping.is_set():
-            self.tally.count("rejoined")
-            if work.fenced:
-                self._tell_of_rival()
+            self._observer.rejoining(fenced=work.fenced)
             await self._source.stop()
             self.core.revoked()
             self._source = self._make_source(self._on_assigned, self._on_revoked)
@@ -268,18 +250,6 @@ class Service:
                 self._failure = error  # crash-only: whoever starts us again joins the group
                 self.core.stop(str(error))
         self.core.rejoined()
-
-    def _tell_of_rival(self) -> None:
-        """Say that another consumer holds what Kafka says is ours, the more urgently the more often it happens."""
-        logger.warning("another consumer holds what Kafka says is ours; leaving the group and joining it again")
-        if self._fenced_often.happened(asyncio.get_running_loop().time()):
-            self.tally.count("two_owners")
-            logger.error(
-                "two owners: for the %d. time within %.0f s another consumer holds what Kafka says is ours. %s",
-                self._fenced_often.times,
-                self._fenced_often.seconds,
-                RIVALS,
-            )
 
     async def _release(self, tokens: tuple[UUID, ...]) -> None:
         for token in tokens:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -33,6 +33,14 @@ class Settings(BaseSettings):
     consumer_group: str = Field("workflow-executions", min_length=1, description="Kafka consumer group")
     kafka_session_timeout_ms: int = Field(
         15_000, ge=1_000, description="milliseconds after which the group gives a silent consumer's partitions away"
+    )
+    http_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="address at which the consumer serves health and metrics; `0.0.0.0` is all",
+    )
+    http_port: Annotated[int, Field(ge=0, le=65_535)] | Literal["off"] = Field(
+        9464, description="port of that; `0` takes any free one, `off` serves nothing"
     )
     data_dir: Path = Field(Path(".wex"), description="folder of the local stack's data")
     temporal_address: str = Field("localhost:7233", description="host:port of the Temporal frontend")

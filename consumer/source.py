@@ -8,7 +8,6 @@ for ever, so that a fetch ends by itself or by `stop`.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, assert_never
 from uuid import UUID
@@ -24,13 +23,12 @@ from aiokafka.errors import (
 
 from consumer import client_codecs, client_connections, slow_path
 from consumer.inflate import INFLATED_BYTES_MAX, BeyondRoomError
+from consumer.monitoring.log_events import tell
 from consumer.record import Record, Stretch
 from consumer.topic_ids import TopicIds
 from consumer.work import Pause, Resume, Seek, SourceCommand
 from events.position import TopicPartition
 from store.batch import LogRange
-
-logger = logging.getLogger(__name__)
 
 FETCH_TIMEOUT_MS = 300  # a fetch without records ends after this time, so that positions and halts are looked at
 FETCH_RECORDS_MAX = 2_000  # records in a chunk: one transaction stays well under a second
@@ -153,7 +151,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         stopping = asyncio.create_task(self._consumer.stop())
         await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_SECONDS)
         if problem := _problem(stopping):
-            logger.warning("the Kafka client did not stop cleanly: %s", problem)
+            tell("client_stop_failed", "the Kafka client did not stop cleanly: %s", problem)
             closing = asyncio.create_task(self._client.close())  # it stopped before it came to this
             await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_SECONDS)
             _problem(closing)
@@ -260,7 +258,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             try:
                 self._perform(command)
             except IllegalStateError:
-                logger.debug("not assigned any more: %s", command)
+                tell("not_assigned", "not assigned any more: %s", command)
 
     def _perform(self, command: SourceCommand) -> None:
         match command:
@@ -305,7 +303,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         try:
             await self._consumer.commit({_theirs(partition): offset for partition, offset in offsets.items()})
         except Exception as error:  # noqa: BLE001 - whatever it is, it hinders nothing
-            logger.debug("offsets were not mirrored: %s", error)
+            tell("offsets_not_mirrored", "offsets were not mirrored: %s", error)
 
     # aiokafka awaits these if they are coroutines; they are not, on purpose: nothing in them may wait.
 

@@ -1,8 +1,11 @@
-"""Waiting that ends early, and gives the other tasks their turn."""
+"""Waiting that ends early, gives the other tasks their turn, and says meanwhile that the loop turns."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+
+BEAT_SECONDS = 1.0
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:
@@ -12,3 +15,15 @@ async def wait(event: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:
         return
+
+
+async def beating(beat: Callable[[], None], start: Coroutine[None, None, None]) -> None:
+    """Wait for a start, which may take longer than a loop may be silent, and beat meanwhile."""
+    starting = asyncio.create_task(start)
+    try:
+        while not starting.done():
+            beat()
+            await asyncio.wait({starting}, timeout=BEAT_SECONDS)
+        await starting
+    finally:
+        starting.cancel()

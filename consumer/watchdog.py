@@ -43,6 +43,10 @@ class Watchdog:
         """Say that the loop runs."""
         self._last_beat = self._clock()
 
+    def silent_seconds(self) -> float:
+        """Return how long the loop has not said so."""
+        return self._clock() - self._last_beat
+
     def __enter__(self) -> Watchdog:
         self.beat()
         self._thread.start()
@@ -54,7 +58,7 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._ended.wait(self._patience / 10):
-            silent = self._clock() - self._last_beat
+            silent = self.silent_seconds()
             if silent > self._patience:
                 self._give_up(silent)
                 return

@@ -6,7 +6,9 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from consumer.commands import options
 from consumer.errors import ExitCode, WexError
 
 if TYPE_CHECKING:
+    from consumer.monitoring.metrics import Metrics
     from consumer.service import Service
     from consumer.settings import Settings
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 @click.option("--topics", metavar="NAME,…", help="Topics to consume.  [env: WEX_TOPICS]")
 @click.option("--consumer-group", metavar="NAME", help="Kafka consumer group.  [env: WEX_CONSUMER_GROUP]")
 @options.data_dir
+@click.option("--http-host", metavar="ADDRESS", help="Where to serve health and metrics.  [env: WEX_HTTP_HOST]")
+@click.option("--http-port", metavar="PORT", help="Port of that; 0 is any, off is none.  [env: WEX_HTTP_PORT]")
 @click.option("--migrate", is_flag=True, help="Bring the schema up to date first.")
 @click.option("--until-caught-up", is_flag=True, help="End once everything that is in the log now is applied.")
 @click.option("--log-json", is_flag=True, help="Log as JSON lines.")
@@ -37,6 +42,8 @@ def command(
     topics: str | None,
     consumer_group: str | None,
     data_dir: Path | None,
+    http_host: str | None,
+    http_port: str | None,
     migrate: bool,
     until_caught_up: bool,
     log_json: bool,
@@ -57,6 +64,8 @@ def command(
         topics=topics,
         consumer_group=consumer_group,
         data_dir=data_dir,
+        http_host=http_host,
+        http_port=http_port,
     )
     with options.errors_for_people():
         problem = _run(settings, migrate_first=migrate, until_caught_up=until_caught_up)
@@ -74,6 +83,7 @@ def _run(settings: Settings, *, migrate_first: bool, until_caught_up: bool) -> s
 
 
 async def _consume(settings: Settings, *, migrate_first: bool, until_caught_up: bool) -> str:
+    from consumer.monitoring.metrics import Metrics
     from consumer.source import SourceError
     from consumer.watchdog import Watchdog
     from events.publisher import TopicError, ensure_topics
@@ -88,16 +98,32 @@ async def _consume(settings: Settings, *, migrate_first: bool, until_caught_up: 
     try:
         await ensure_topics(settings.kafka_bootstrap_servers, settings.topics)
         with Watchdog() as watchdog:
-            service = make_service(settings, until_caught_up=until_caught_up, beat=watchdog.beat)
-            _stop_on_signals(service)
-            return await service.run()
+            metrics = Metrics(time.time, watchdog.silent_seconds)
+            with _serving(settings, metrics):
+                service = make_service(settings, until_caught_up=until_caught_up, beat=watchdog.beat, metrics=metrics)
+                _stop_on_signals(service)
+                return await service.run()
     except (SourceError, TopicError) as error:
         remedy = "Is Kafka running? `wex up` starts one; --kafka-bootstrap-servers names another."
         raise WexError(str(error), remedy, ExitCode.UNREACHABLE) from error
 
 
+def _serving(settings: Settings, metrics: Metrics) -> AbstractContextManager[object]:
+    """Serve health and metrics, unless that is off; only a port that was asked for must be free."""
+    from consumer.monitoring.server import MonitoringServer
+
+    if settings.http_port == "off":
+        return nullcontext()
+    asked_for = "http_port" in settings.model_fields_set
+    return MonitoringServer(metrics, settings.http_host, settings.http_port, or_any_port=not asked_for)
+
+
 def make_service(
-    settings: Settings, *, until_caught_up: bool = False, beat: Callable[[], None] = lambda: None
+    settings: Settings,
+    *,
+    until_caught_up: bool = False,
+    beat: Callable[[], None] = lambda: None,
+    metrics: Metrics | None = None,
 ) -> Service:
     """Return the service that these settings describe."""
     from consumer.service import Service
@@ -118,6 +144,7 @@ def make_service(
         owner=f"{socket.gethostname()}:{os.getpid()}",
         until_caught_up=until_caught_up,
         beat=beat,
+        metrics=metrics,
     )
 
 

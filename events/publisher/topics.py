@@ -101,4 +101,5 @@ async def _warn_of_compaction(admin: AIOKafkaAdminClient, topics: Sequence[str])
                 log.warning(
                     "topic %s is compacted and will lose events; set cleanup.policy=delete and a long retention",
                     topic,
+                    extra={"event": "topic_compacted"},
                 )

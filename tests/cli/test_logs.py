@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from consumer import logs
+from consumer.monitoring.log_events import tell
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,17 @@ def test_a_machine_gets_one_json_object_per_line(capsys: pytest.CaptureFixture[s
     first, second = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (first["level"], first["logger"], first["message"]) == ("info", "consumer.service", "claimed t/0")
     assert "ValueError: why" in second["exception"]
+
+
+def test_each_line_of_a_machine_names_its_event(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the service says carries its event and fields, at the level of the table; a library's lines say that."""
+    logs.configure(as_json=True, verbose=False)
+    tell("halted", "halting %s: %s", "t/0", "gap", partition="t/0", kind="gap")
+    tell("not_assigned", "not said without --verbose")
+    logging.getLogger("asyncpg").warning("a library")
+    ours, library = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (ours["event"], ours["level"], ours["message"]) == ("halted", "error", "halting t/0: gap")
+    assert (ours["partition"], ours["kind"], library["event"]) == ("t/0", "gap", "library")
 
 
 def test_the_kafka_client_repeats_itself_seldom(capsys: pytest.CaptureFixture[str]) -> None:

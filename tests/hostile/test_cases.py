@@ -50,7 +50,11 @@ async def outcome(cases: Sequence[Case], table: Table, sent: Sequence[Sent]) -> 
     work = prepared(chunk)
     await apply(table.store, chunk, work)
 
-    assert work.skipped == Counter(case.reason for case in cases if case.outcome is Outcome.SKIP)
+    skipped = Counter(case.reason for case in cases if case.outcome is Outcome.SKIP)
+    assert {reason: work.count(reason) for reason in ("tombstone", "unknown_verb")} == {
+        "tombstone": 0,
+        "unknown_verb": 0,
+    } | skipped
     found = await table.others()
     assert set(found) == {case.run.id for case in cases if case.has_row}
     shown = {str(case): {name: getattr(found[case.run.id], name) for name in case.shows} for case in cases}

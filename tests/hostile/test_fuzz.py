@@ -148,7 +148,7 @@ def holds(value: bytes) -> None:
         assert row(state).id == found.execution_id
         assert len(work.withheld) == (2 if found.withheld else 0)
     elif isinstance(found, Skipped):
-        assert work.skipped == {found.reason: 2}
+        assert work.outcomes == {(found.reason, ""): 2}
     else:
         assert found
         assert [letter.reason for letter in work.dead_letters] == [found, found]

@@ -103,9 +103,9 @@ async def test_every_case_at_once(servers: Servers, database_url: str, topic: st
     async with kept_in_postgres(database_url) as kept:
         await everything_else_is_kept(kept, logs)
     skipped = [case.reason for case in PRODUCED if case.outcome is Outcome.SKIP]
-    assert service.tally.counts["skipped_tombstone"] == skipped.count("tombstone")
-    assert service.tally.counts["skipped_unknown_verb"] == skipped.count("unknown_verb")
-    assert service.tally.counts["database_failed"] == 0
+    assert service.metrics.value("wex_records_total", outcome="tombstone") == skipped.count("tombstone")
+    assert service.metrics.value("wex_records_total", outcome="unknown_verb") == skipped.count("unknown_verb")
+    assert service.metrics.value("wex_database_errors_total") == 0
 
 
 async def everything_else_is_kept(kept: KeptInPostgres, logs: list[Log]) -> None:

@@ -56,7 +56,10 @@ async def test_a_consumer_goes_on_where_the_last_one_stopped(servers: Servers, d
     first = await consume_all(servers.kafka_bootstrap_servers, PostgresStore(database_url), topic)
     await produce(servers.kafka_bootstrap_servers, topic, encoded(events[half:]))
     second = await consume_all(servers.kafka_bootstrap_servers, PostgresStore(database_url), topic)
-    assert (first.tally.counts["events"], second.tally.counts["events"]) == (half, len(events) - half)
+    assert (
+        first.metrics.value("wex_records_total", outcome="applied"),
+        second.metrics.value("wex_records_total", outcome="applied"),
+    ) == (half, len(events) - half)
     assert await rows(database_url) == expected(events)
 
 
@@ -137,8 +140,8 @@ async def test_nulls_and_verbs_of_later_versions_are_skipped(servers: Servers, d
     values = [None, *encoded([known]), later.replace(b".started.", b".teleported.")]
     await produce(servers.kafka_bootstrap_servers, topic, values)
     service = await consume_all(servers.kafka_bootstrap_servers, PostgresStore(database_url), topic)
-    assert service.tally.counts["skipped_tombstone"] == 1
-    assert service.tally.counts["skipped_unknown_verb"] == 1
+    assert service.metrics.value("wex_records_total", outcome="tombstone") == 1
+    assert service.metrics.value("wex_records_total", outcome="unknown_verb") == 1
     assert await fetch(database_url, "SELECT 1 FROM dead_letters") == []
     assert await rows(database_url) == expected([known])
 
@@ -160,7 +163,9 @@ async def test_two_consumers_share_the_partitions_and_one_takes_over(
         await produce(servers.kafka_bootstrap_servers, topic, encoded(events[2 * third :]), partitions=4)
         await until(lambda: applied(database_url, topic, len(events)), "all applied")
     assert await rows(database_url) == expected(events)
-    assert first.tally.counts["events"] + second.tally.counts["events"] == len(events)
+    assert first.metrics.value("wex_records_total", outcome="applied") + second.metrics.value(
+        "wex_records_total", outcome="applied"
+    ) == len(events)
 
 
 async def _both_own(first: Mapping[TopicPartition, int], second: Mapping[TopicPartition, int]) -> bool:
@@ -179,8 +184,8 @@ async def test_a_stolen_claim_fences_the_consumer_and_it_recovers(
         await fetch(database_url, "UPDATE positions SET claim_token = $1", uuid4())
         await produce(servers.kafka_bootstrap_servers, topic, encoded(events[50:]))
         await until(lambda: applied(database_url, topic, len(events)), "all applied")
-    assert service.tally.counts["fenced"] >= 1
-    assert service.tally.counts["rejoined"] == 1
+    assert service.metrics.value("wex_fenced_total") >= 1
+    assert service.metrics.value("wex_rejoins_total") == 1
     assert await rows(database_url) == expected(events)
 
 
@@ -200,7 +205,7 @@ async def test_a_backend_that_dies_within_a_transaction_costs_nothing(
             await until(partial(_terminated_while_waiting, holder), "the consumer's transaction waits for the lock")
         await holder.close()
         await until(lambda: applied(database_url, topic, len(events)), "all applied")
-    assert service.tally.counts["database_failed"] >= 1
+    assert service.metrics.value("wex_database_errors_total") >= 1
     assert await fetch(database_url, "SELECT 1 FROM dead_letters") == []
     assert await rows(database_url) == expected(events)
 
@@ -260,7 +265,10 @@ async def test_large_payloads_go_in_chunks_that_fit(servers: Servers, database_u
     events = [event("completed", n, run=f"r{n}", output=[text] * 240) for n in range(200)]
     await produce(servers.kafka_bootstrap_servers, topic, encoded(events))
     service = await consume_all(servers.kafka_bootstrap_servers, PostgresStore(database_url), topic)
-    assert (service.tally.counts["events"], service.tally.counts["database_failed"]) == (200, 0)
+    assert (
+        service.metrics.value("wex_records_total", outcome="applied"),
+        service.metrics.value("wex_database_errors_total"),
+    ) == (200, 0)
     assert len(await rows(database_url)) == 200
 
 

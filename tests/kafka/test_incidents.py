@@ -137,7 +137,7 @@ async def test_an_accepted_gap_is_read_on_by_the_consumer_that_runs(
     lost = {f"b-{n}" for n in range(0, 15, 3)}
     found = names(await rows(database_url))
     assert {f"{name}-{n}" for name in "ab" for n in range(30)} - found == lost
-    assert service.tally.counts["rejoined"] == 0
+    assert service.metrics.value("wex_rejoins_total") == 0
     [kept] = (await wex("incidents", "list", "--all"))["items"]
     assert (kept["resolution"], kept["resolved_by"]) == ("accepted", "ann")
     assert (kept["accepted_from"], kept["accepted_to"]) == (10, 15)
@@ -179,7 +179,7 @@ async def test_a_mended_log_is_read_on_where_it_was_left(
         await until(lambda: applied(database_url, topic, 15), "all is applied")
         assert "is not halted" in await wex("incidents", "resume", f"{topic}/0", code=8)
     assert len(await rows(database_url)) == 15
-    assert service.tally.counts["rejoined"] == 0
+    assert service.metrics.value("wex_rejoins_total") == 0
     kept = (await wex("incidents", "list", "--all"))["items"]
     assert [(one["resolution"], one["resolution_reason"]) for one in kept] == [
         ("resumed", "the disk is back"),

@@ -78,7 +78,7 @@ async def test_damage_that_the_broker_finds_halts_the_partition(
     [incident] = await fetch(database_url, "SELECT kind, partition, from_offset, detail FROM incidents")
     assert (incident["kind"], incident["partition"], incident["from_offset"]) == ("corrupt", 0, 10)
     assert "broker" in incident["detail"]
-    assert service.tally.counts["rejoined"] == 0
+    assert service.metrics.value("wex_rejoins_total") == 0
 
 
 def stop_fetching(service: Service) -> None:
@@ -105,12 +105,12 @@ async def test_a_client_that_stands_still_is_exchanged(servers: Servers, databas
         await until(lambda: _rejoined(service), "a new client takes its place")
         await produce_twenty("d")
         await until(lambda: applied(database_url, topic, 80), "the new client brings the rest")
-    assert service.tally.counts["stalled"] == 1
+    assert service.metrics.value("wex_rejoins_total", reason="stalled") == 1
     assert await fetch(database_url, "SELECT 1 FROM incidents") == []
 
 
 async def _rejoined(service: Service) -> bool:
-    return service.tally.counts["rejoined"] == 1
+    return service.metrics.value("wex_rejoins_total") == 1
 
 
 async def test_an_idle_consumer_is_not_taken_for_a_stalled_one(
@@ -136,5 +136,5 @@ async def test_an_idle_consumer_is_not_taken_for_a_stalled_one(
 
     async with consuming(service):
         await until(looked_often, "the idle log is looked at")
-    assert service.tally.counts["stalled"] == service.tally.counts["rejoined"] == 0
+    assert service.metrics.value("wex_rejoins_total") == 0
     assert await applied(database_url, topic, 20)

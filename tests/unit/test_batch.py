@@ -68,7 +68,7 @@ def test_a_hostile_record_costs_only_itself(hostile: bytes) -> None:
     prepared, _ = run(chunk_of([*GOOD_VALUES[:250], hostile, *GOOD_VALUES[250:]]))
     assert {state.run: state for state in prepared.states} == EXPECTED
     assert prepared.catalogue == Catalogue.of(GOOD)
-    assert prepared.events == 500
+    assert prepared.count("applied") == 500
     [letter] = prepared.dead_letters
     assert (letter.partition, letter.offset, letter.value) == (P, 250, hostile)
     assert letter.reason
@@ -102,8 +102,8 @@ def test_tombstones_and_unknown_verbs_are_counted() -> None:
     """Null values and unknown verbs are counted by reason, and leave nothing else."""
     unknown = record(type="workflow.execution.defrosted.v1")
     prepared, _ = run(chunk_of([None, unknown, None]))
-    assert prepared.skipped == {"tombstone": 2, "unknown_verb": 1}
-    assert (prepared.states, prepared.dead_letters, prepared.events) == ([], [], 0)
+    assert prepared.outcomes == {("tombstone", ""): 2, ("unknown_verb", ""): 1}
+    assert (prepared.states, prepared.dead_letters) == ([], [])
 
 
 def test_the_cut_and_the_partition_do_not_show() -> None:
@@ -128,4 +128,4 @@ def test_a_refused_record_becomes_a_dead_letter_unread() -> None:
     [letter] = prepared.dead_letters
     assert (letter.reason, letter.field, letter.detail) == refusal
     assert letter.value == GOOD_VALUES[0]
-    assert (prepared.states, prepared.events) == ([], 0)
+    assert (prepared.states, prepared.outcomes) == ([], {("dead_letter", ""): 1})

@@ -23,7 +23,8 @@ async def decoded(entry: HistoryEvent, client: Client, workflow_id: str) -> Hist
     try:
         await _decode(plain, codec)
     except Exception as error:  # noqa: BLE001 - a codec is the user's code; without it the payload becomes a marker
-        log.warning("the payload codec cannot decode event %s of %s: %s", entry.event_id, workflow_id, error)
+        what = "the payload codec cannot decode event %s of %s: %s"
+        log.warning(what, entry.event_id, workflow_id, error, extra={"event": "payload_undecodable"})
         return entry
     return plain
 

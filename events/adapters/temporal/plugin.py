@@ -92,7 +92,8 @@ class ReportPublisher:
             raise ApplicationError(str(error), type="PublishError") from error
         except TimeoutError as error:
             self._rests_until = self._clock() + REST_SECONDS
-            log.warning("Kafka does not answer; workflows go on without events for %g s", REST_SECONDS)
+            what = "Kafka does not answer; workflows go on without events for %g s"
+            log.warning(what, REST_SECONDS, extra={"event": "publishing_rests"})
             raise ApplicationError("Kafka does not answer", type="PublishError", non_retryable=True) from error
 
 

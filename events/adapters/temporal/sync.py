@@ -152,7 +152,8 @@ class TemporalSync:
                 raise
             return  # deleted, or past its retention, since it was listed
         except InvalidEvent as error:
-            log.warning("run %s of %s cannot be published: %s", execution.run_id, execution.workflow_id, error)
+            what = "run %s of %s cannot be published: %s"
+            log.warning(what, execution.run_id, execution.workflow_id, error, extra={"event": "run_refused"})
             self._count(description, events=0, refused=1)
             return
         await asyncio.gather(*(self._publisher.publish(event) for event in events))
