@@ -113,10 +113,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a batch did: how many executions were in it, and how many rows changed."""
+    """What a batch did: how many executions were in it, how many rows changed, how many of those are contested now."""
 
     executions: int
     rows_changed: int
+    rows_contested: int
 
 
 class Store(Protocol):

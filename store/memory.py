@@ -58,7 +58,8 @@ class MemoryStore:
         self.catalogue.merge(batch.catalogue)
         self.dead_letters += [letter for letter in batch.dead_letters if self._is_new(batch, letter)]
         self.withheld += [payload for payload in batch.withheld if self._is_new(batch, payload)]
-        return Applied(len(batch.states), sum(self._merge(state) for state in batch.states))
+        changed = [state.run.id for state in batch.states if self._merge(state)]
+        return Applied(len(batch.states), len(changed), sum(row(self.states[id_]).contested for id_ in changed))
 
     def _is_new(self, batch: Batch, kept: DeadLetter | WithheldPayload) -> bool:
         key = (type(kept), batch.consumer_group, kept.partition, kept.offset, kept.value or b"")

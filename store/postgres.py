@@ -64,10 +64,10 @@ class PostgresStore:
     async def _write(self, connection: Connection, batch: Batch) -> Applied:
         await _guard(connection, batch)
         await _merge_catalogue(connection, batch.catalogue)
-        changed = await _merge_states(connection, batch)
+        changed, contested = await _merge_states(connection, batch)
         await _keep_dead_letters(connection, batch)
         await _keep_withheld(connection, batch)
-        return Applied(len(batch.states), changed)
+        return Applied(len(batch.states), changed, contested)
 
     async def halt(self, consumer_group: str, token: UUID, next_offset: int, incident: Incident) -> None:
         """Halt a partition that the caller holds, and record why."""
@@ -171,10 +171,12 @@ async def _merge_catalogue(connection: Connection, catalogue: Catalogue) -> None
         await connection.execute(statement("merge_users"), [u for u, _ in users], [time for _, time in users])
 
 
-async def _merge_states(connection: Connection, batch: Batch) -> int:
+async def _merge_states(connection: Connection, batch: Batch) -> tuple[int, int]:
     if not batch.states:
-        return 0
-    return _count(await connection.execute(statement("merge_executions"), [incoming(state) for state in batch.states]))
+        return 0, 0
+    merged = await connection.fetchrow(statement("merge_executions"), [incoming(state) for state in batch.states])
+    assert merged is not None, "an aggregate has a row"
+    return merged["changed"], merged["contested"]
 
 
 def incoming(state: State) -> tuple[Any, ...]:

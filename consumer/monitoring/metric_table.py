@@ -74,10 +74,12 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "wex_merges_total": Metric(
         "counter",
-        "executions merged into the table, by outcome: `changed` a row, or left it `unchanged`",
-        "Nothing. `unchanged` is what redelivered and replayed events give.",
+        "executions merged into the table, by outcome: `changed` a row, changed it and left it `contested` (two reports"
+        " of the same authority differ about its end), or left it `unchanged`",
+        "`unchanged` is what redelivered and replayed events give. `contested` growing: two publishers report the same"
+        " runs; `SELECT … WHERE contested` names them.",
         ("outcome",),
-        ("changed", "unchanged"),
+        ("changed", "contested", "unchanged"),
     ),
     "wex_dead_letters_total": Metric(
         "counter",

@@ -79,7 +79,8 @@ class Observer:
         self._metrics.observe("wex_batch_records", len(chunk))
         for (outcome, verb), number in prepared.outcomes.items():
             count("wex_records_total", outcome, verb, by=number)
-        count("wex_merges_total", "changed", by=applied.rows_changed)
+        count("wex_merges_total", "changed", by=applied.rows_changed - applied.rows_contested)
+        count("wex_merges_total", "contested", by=applied.rows_contested)
         count("wex_merges_total", "unchanged", by=applied.executions - applied.rows_changed)
         for payload in prepared.withheld:
             for code in payload.codes.values():

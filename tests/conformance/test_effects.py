@@ -35,6 +35,17 @@ async def test_a_batch_is_counted(writer: Writer) -> None:
     assert (first.executions, first.rows_changed) == (3, 3)
     again = await writer.write([*started[:2], event("completed", 5, run="run-2")])
     assert (again.executions, again.rows_changed) == (3, 1)
+    assert again.rows_contested == 0
+
+
+async def test_rows_that_are_contested_are_counted_when_they_change(writer: Writer) -> None:
+    """A row that two reports of the same authority contest is counted with the change that made or kept it so."""
+    await writer.claim()
+    await writer.write([event("completed", 5, run="a"), event("completed", 5, run="b")])
+    contested = await writer.write([event("failed", 6, run="a"), event("heartbeat", 1, run="b")])
+    assert contested.rows_contested == 1
+    again = await writer.write([event("failed", 6, run="a")])
+    assert (again.rows_changed, again.rows_contested) == (0, 0)
 
 
 async def test_an_empty_batch_moves_and_writes_nothing_else(kept: Kept, writer: Writer) -> None:
