@@ -13,6 +13,7 @@ from consumer.batch import prepare
 from consumer.caught_up import wait_until_caught_up
 from consumer.chunk import Chunk, Prepared, Refusal
 from consumer.core import Core
+from consumer.dead_letter_limit import DeadLetterLimit
 from consumer.fetch_loop import FetchLoop
 from consumer.monitoring.log_events import tell
 from consumer.monitoring.metrics import Metrics
@@ -58,6 +59,7 @@ class Service:
         until_caught_up: stop once everything is applied that is in the assigned logs at the first look.
         beat: called whenever the loop turns.
         metrics: where everything is counted.
+        limit: how many dead letters are too many.
     """
 
     def __init__(
@@ -70,10 +72,12 @@ class Service:
         until_caught_up: bool = False,
         beat: Callable[[], None] = lambda: None,
         metrics: Metrics | None = None,
+        limit: DeadLetterLimit | None = None,
     ) -> None:
         self.core = Core()
         self.metrics = metrics or Metrics(time.time)
         self._observer = Observer(self.core, self.metrics)
+        self._limit = limit or DeadLetterLimit()
         self._store = store
         self._make_source = make_source
         self._group = consumer_group
@@ -209,6 +213,11 @@ class Service:
 
     async def _apply(self, work: ApplyChunk) -> None:
         prepared = work.work
+        if problem := self._limit.exceeded_by(work.chunk, prepared):
+            tell("dead_letter_limit", "%s; ending", problem)
+            self.core.stop(problem)
+            self.core.fenced()  # drops what was accepted: whoever starts next reads it again
+            return
         batch = Batch(
             self._group, dict(work.moves), prepared.states, prepared.catalogue, prepared.dead_letters, prepared.withheld
         )
@@ -220,6 +229,7 @@ class Service:
             self.core.refused(work.chunk, Refusal(f"refused_{error.sqlstate or 'by_client'}", error.column, str(error)))
             return
         self.core.applied(work.chunk)
+        self._limit.applied(work.chunk, prepared)
         self._observer.applied(work.chunk, prepared, applied, time.perf_counter() - began)
 
     async def _claim(self, work: ClaimPartitions) -> None:

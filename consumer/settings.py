@@ -42,6 +42,14 @@ class Settings(BaseSettings):
     http_port: Annotated[int, Field(ge=0, le=65_535)] | Literal["off"] = Field(
         9464, description="port of that; `0` takes any free one, `off` serves nothing"
     )
+    dead_letters_in_a_row_max: int = Field(
+        1_000,
+        ge=0,
+        description="dead letters in a row, in one partition, above which the consumer ends; `0` is no bound",
+    )
+    dead_letters_percent_max: int = Field(
+        20, ge=0, le=100, description="percent of the last 10,000 records above which it ends; `100` is no bound"
+    )
     data_dir: Path = Field(Path(".wex"), description="folder of the local stack's data")
     temporal_address: str = Field("localhost:7233", description="host:port of the Temporal frontend")
     temporal_namespace: str = Field("default", description="Temporal namespace to read")

@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
+from consumer.dead_letter_limit import DeadLetterLimit
 from consumer.service import Service
 from consumer.source import Source
 from events import Event, ExecutionRow, encode
@@ -45,7 +46,13 @@ def encoded(events: Iterable[Event]) -> list[Value]:
 
 
 def make_service(
-    servers: str, store: Store, topic: str, *, group: str = "tests", until_caught_up: bool = False
+    servers: str,
+    store: Store,
+    topic: str,
+    *,
+    group: str = "tests",
+    until_caught_up: bool = False,
+    limit: DeadLetterLimit | None = None,
 ) -> Service:
     """The service as the command line makes it, with a short session."""
     return Service(
@@ -61,6 +68,7 @@ def make_service(
         consumer_group=group,
         owner="tests",
         until_caught_up=until_caught_up,
+        limit=limit,
     )
 
 

@@ -52,8 +52,9 @@ def command(
     """Apply events from Kafka to PostgreSQL until stopped.
 
     SIGTERM or Ctrl-C applies what was accepted, releases the partitions and ends; a second one ends at once. Topics
-    that are missing are made. Exit codes: 0 stopped, 5 a server does not answer at the start, 6 a partition is halted
-    (with --until-caught-up), 7 the loop was stuck, 8 the table belongs to another version.
+    that are missing are made. Exit codes: 0 stopped, 5 a server does not answer at the start, 6 too many records would
+    become dead letters, or a partition is halted (with --until-caught-up), 7 the loop was stuck, 8 the table belongs
+    to another version.
     """
     from consumer import logs
 
@@ -70,6 +71,9 @@ def command(
     with options.errors_for_people():
         problem = _run(settings, migrate_first=migrate, until_caught_up=until_caught_up)
     if problem:
+        if problem.startswith("too many dead letters"):
+            remedy = "Mend what publishes them, or raise WEX_DEAD_LETTERS_… to set them aside (docs/settings.md)."
+            raise WexError(problem, remedy, ExitCode.HALTED)
         if problem.startswith("halted"):
             raise WexError(problem, "`wex incidents list` says why, and what to do.", ExitCode.HALTED)
         raise WexError(problem, "Run the version that made the table.", ExitCode.REFUSED)
@@ -126,6 +130,7 @@ def make_service(
     metrics: Metrics | None = None,
 ) -> Service:
     """Return the service that these settings describe."""
+    from consumer.dead_letter_limit import DeadLetterLimit
     from consumer.service import Service
     from consumer.source import Source
     from store.postgres import PostgresStore
@@ -145,6 +150,7 @@ def make_service(
         until_caught_up=until_caught_up,
         beat=beat,
         metrics=metrics,
+        limit=DeadLetterLimit(settings.dead_letters_in_a_row_max, settings.dead_letters_percent_max),
     )
 
 

@@ -18,6 +18,7 @@ LogEvent = Literal[
     "caught_up",
     "stopping",
     "dead_letter",
+    "dead_letter_limit",
     "chunk_refused",
     "fetch_failed",
     "read_slowly",
@@ -62,6 +63,11 @@ LOG_EVENTS: dict[LogEvent, Meaning] = {
     "stopping": Meaning(logging.INFO, "a signal came: what was accepted is applied, the claims are released"),
     "dead_letter": Meaning(
         logging.WARNING, "a record was set aside", "`wex dead-letter list` and `show`; mend its publisher."
+    ),
+    "dead_letter_limit": Meaning(
+        logging.ERROR,
+        "too many records would become dead letters; the consumer ends with exit code 6, and applies none of them",
+        "Mend the publisher, or the consumer that cannot read it; or raise the limit to set them aside.",
     ),
     "chunk_refused": Meaning(
         logging.WARNING,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from store.migrate import migrations
 from tests.cli.conftest import Wex
 from tests.stack import Servers
 
@@ -89,7 +90,7 @@ def test_dead_letters_are_listed_and_shown(wex: Wex, servers: Servers, topic: st
 
     from tests.consuming import produce
 
-    assert wex("dead-letter", "list").stdout == "there are no dead letters\n"
+    assert wex("dead-letter", "list").stdout == "there are no open dead letters\n"
     asyncio.run(produce(servers.kafka_bootstrap_servers, topic, [b"\x00rubbish"]))
     apply(wex)
     assert "not_json" in wex("dead-letter", "list").stdout
@@ -101,6 +102,68 @@ def test_dead_letters_are_listed_and_shown(wex: Wex, servers: Servers, topic: st
     assert wex("dead-letter", "show", "999999").exit_code == 3
 
 
+def test_dead_letters_are_redriven_and_purged(wex: Wex, servers: Servers, topic: str, database_url: str) -> None:
+    """A letter that is still wrong fails with code 1; purging asks, keeps the story, and closes it."""
+    import asyncio
+
+    from tests.consuming import encoded, fetch, produce
+    from tests.lives import event
+
+    good = encoded([event("started", run="late")])[0]
+    asyncio.run(produce(servers.kafka_bootstrap_servers, topic, [b"rubbish", b"[1]"]))
+    apply(wex)
+    asyncio.run(fetch(database_url, "UPDATE dead_letters SET value = $1 WHERE reason = 'not_an_object'", good))
+    assert wex("dead-letter", "redrive").exit_code == 2
+    assert wex("dead-letter", "redrive", "--since", "yesterday").exit_code == 2
+    assert wex("dead-letter", "redrive", "--reason", "none").exit_code == 3
+    dry = wex("dead-letter", "redrive", "--all", "--dry-run")
+    assert (dry.exit_code, dry.stdout) == (
+        0,
+        "would be applied: 1, would be skipped: 0\nstill wrong: 1 (not_json)\n",
+    )
+    done = wex("dead-letter", "redrive", "--all", "--actor", "ann", "--json")
+    assert done.exit_code == 1
+    assert "1 dead letters are still wrong" in done.stderr
+    assert done.json == {"applied": 1, "skipped": 0, "failed": {"not_json": 1}, "passed_over": {}, "dry_run": False}
+    found = {each["reason"]: each for each in wex("dead-letter", "list", "--all", "--json").json["items"]}
+    assert (found["not_an_object"]["state"], found["not_an_object"]["redrive_by"]) == ("redriven", "ann")
+    [letter] = wex("dead-letter", "list", "--json").json["items"]
+    assert (letter["state"], letter["redrives"], letter["redrive_outcome"]) == ("open", 1, "not_json")
+
+    meant = wex("dead-letter", "purge", "--all", "--redriven", "--dry-run", "--json").json
+    assert meant == {"meant": 1, "open": 0, "purged": 0, "dry_run": True}
+    assert wex("dead-letter", "purge", "--until", "2020-01-01").exit_code == 3
+    purged = wex("dead-letter", "purge", str(letter["id"]), "--yes", "--actor", "bob", "--why", "privacy")
+    assert purged.stdout == "1 dead letters lose their bytes; 1 of them were never redriven\npurged 1\n"
+    shown = wex("dead-letter", "show", str(letter["id"]), "--json").json
+    assert (shown["state"], shown["value"], shown["purged_by"], shown["purge_reason"]) == (
+        "purged",
+        None,
+        "bob",
+        "privacy",
+    )
+    assert "privacy" in wex("dead-letter", "show", str(letter["id"])).stdout
+    assert wex("dead-letter", "list").stdout == "there are no open dead letters\n"
+
+
+def test_too_many_dead_letters_end_the_consumer_with_a_code_of_their_own(
+    wex: Wex, servers: Servers, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Above the limit the command ends with code 6 and says what to do; with a greater one it goes on."""
+    import asyncio
+
+    from tests.consuming import produce
+
+    asyncio.run(produce(servers.kafka_bootstrap_servers, topic, [b"rubbish"] * 30, partitions=1))
+    monkeypatch.setenv("WEX_DEAD_LETTERS_IN_A_ROW_MAX", "20")
+    ended = wex("consume", "--until-caught-up")
+    assert ended.exit_code == 6
+    assert f"too many dead letters: 30 in a row in {topic}/0 (not_json), at most 20" in ended.stderr
+    assert "WEX_DEAD_LETTERS_" in ended.stderr
+    monkeypatch.setenv("WEX_DEAD_LETTERS_IN_A_ROW_MAX", "30")
+    apply(wex)
+
+
 def test_migrations_are_applied_and_checked(wex: Wex, empty_database_url: str) -> None:
     """`wex migrate` applies what is missing, and --check only says so."""
     url = ("--database-url", empty_database_url)
@@ -110,7 +173,7 @@ def test_migrations_are_applied_and_checked(wex: Wex, empty_database_url: str) -
     refused = wex("consume", *url)
     assert refused.exit_code == 8
     assert "lacks migration 0001_initial" in refused.stderr
-    assert wex("migrate", "--json", *url).json == {"applied": ["0001_initial", "0002_resolved_incidents"]}
+    assert wex("migrate", "--json", *url).json == {"applied": [f"{m.version}_{m.name}" for m in migrations()]}
     assert wex("migrate", *url).stdout == "the schema is up to date\n"
     assert wex("migrate", "--check", *url).exit_code == 0
 

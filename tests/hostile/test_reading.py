@@ -18,7 +18,7 @@ from events import ExecutionRow, encode
 from events.row import row
 from store import ExecutionReader, PostgresStore
 from store.batch import DeadLetter
-from store.dead_letters import DeadLetterReader
+from store.dead_letters import DeadLetterFilter, DeadLetterReader
 from store.reader import LIMIT_MAX, OrderBy, OrderDirection
 from tests.conformance.stores import row_of
 from tests.hostile.batches import GOOD, PARTITION, apply, chunk_of, expected_dead_letters, prepared
@@ -146,7 +146,7 @@ async def test_every_dead_letter_is_read(letters: DeadLetterReader) -> None:
     assert (found[-1].value, found[-1].headers) == (NO_TEXT.value, NO_TEXT.headers)
     assert found[:-1] == expected_dead_letters(CASES, PARTITION, CHUNK.records[PARTITION])
     for reason, count in Counter(letter.reason for letter in found).items():
-        assert len(await letters.list(reason=reason, limit=10_000)) == count
+        assert len(await letters.list(DeadLetterFilter(reason=reason), limit=10_000)) == count
 
 
 def refuse_constant(name: str) -> NoReturn:

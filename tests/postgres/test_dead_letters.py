@@ -9,7 +9,7 @@ import pytest
 
 from events.position import TopicPartition
 from store.batch import DeadLetter
-from store.dead_letters import DeadLetterReader
+from store.dead_letters import DeadLetterFilter, DeadLetterReader
 from store.errors import MisconfiguredError, UnavailableError
 from store.sync_places import SyncPlaces
 from tests.conformance.stores import Writer
@@ -51,10 +51,10 @@ async def test_the_newest_dead_letters_come_first(dead_letters: DeadLetterReader
 async def test_dead_letters_are_found_by_reason_and_topic(dead_letters: DeadLetterReader, writer: Writer) -> None:
     """Reason and topic narrow the list, alone and together."""
     await writer.write(dead_letters=[letter(1), letter(2, "empty"), letter(3, "empty", "other")])
-    assert [one.offset for one in await dead_letters.list(reason="empty")] == [3, 2]
-    assert [one.offset for one in await dead_letters.list(topic="executions")] == [2, 1]
-    assert [one.offset for one in await dead_letters.list(reason="empty", topic="executions")] == [2]
-    assert await dead_letters.list(reason="' OR 1=1") == []
+    assert [one.offset for one in await dead_letters.list(DeadLetterFilter(reason="empty"))] == [3, 2]
+    assert [one.offset for one in await dead_letters.list(DeadLetterFilter(topic="executions"))] == [2, 1]
+    assert [one.offset for one in await dead_letters.list(DeadLetterFilter(reason="empty", topic="executions"))] == [2]
+    assert await dead_letters.list(DeadLetterFilter(reason="' OR 1=1")) == []
 
 
 async def test_a_dead_letter_is_shown_whole(dead_letters: DeadLetterReader, writer: Writer) -> None:
