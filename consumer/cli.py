@@ -24,6 +24,7 @@ COMMANDS = {
     "delete": ("consumer.commands.delete", "Hide an execution by publishing `deleted`."),
     "dead-letter": ("consumer.commands.dead_letter", "List and show the records that were set aside."),
     "incidents": ("consumer.commands.incidents", "Show why partitions are halted, and let them go on."),
+    "doctor": ("consumer.commands.doctor", "Look for what is wrong with servers, topics, rights, lag, clocks."),
     "schema": ("consumer.commands.schema", "Print the contract: JSON Schema, AsyncAPI, examples, a page."),
     "lint": ("consumer.commands.lint", "Say what is wrong with events, or what rows they make."),
     "temporal": ("consumer.commands.temporal", "Publish what the Temporal server decided."),

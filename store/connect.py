@@ -35,9 +35,12 @@ def tls(url: str) -> ssl.SSLContext | None:
 
     asyncpg's own default accepts a plaintext connection without a word.
     """
-    hosts = [host for host, _ in _addresses(url)]
-    local = all(host in _LOCAL_HOSTS or host.startswith("/") for host in hosts)
-    return None if local or "sslmode" in parse_qs(urlsplit(url).query) else ssl.create_default_context()
+    return None if is_local(url) or "sslmode" in parse_qs(urlsplit(url).query) else ssl.create_default_context()
+
+
+def is_local(url: str) -> bool:
+    """Return whether every host of a URL is this machine."""
+    return all(host in _LOCAL_HOSTS or host.startswith("/") for host, _ in _addresses(url))
 
 
 def _addresses(url: str) -> list[tuple[str, str]]:

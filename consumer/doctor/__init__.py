@@ -1,0 +1,1 @@
+"""Looking for what is wrong: facts are asked for at the edges, findings are drawn from them without I/O."""

@@ -1,0 +1,222 @@
+"""Findings: what the facts about Kafka, PostgreSQL and this machine mean, each with its remedy. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from consumer.doctor.cluster import ClusterFacts, TopicFacts
+from events.fold import FOLD_VERSION
+from events.position import TopicPartition
+from store.batch import LogRange
+from store.diagnosis import DatabaseFacts, PositionFacts
+
+Level = Literal["ok", "warning", "failed"]
+
+POSTGRESQL_MIN = 150_000  # 15, the oldest that is tested
+SKEW_SECONDS_MAX = 2.0  # beyond it lag and latency in seconds are not to be believed; rows never depend on it
+DAYS = 86_400_000
+RETENTION_DAYS_MIN = 7
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        check: what was looked at; stable, so that programs can go by it.
+        level: `failed` stands in the way, a `warning` will one day.
+        found: what was found.
+        remedy: what to do; empty where nothing is.
+    """
+
+    check: str
+    level: Level
+    found: str
+    remedy: str = ""
+
+
+def of_kafka(facts: ClusterFacts, group: str, bootstrap_servers: str, now_ms: float) -> Iterator[Finding]:
+    """Say what is wrong with the brokers and the topics."""
+    yield Finding("kafka", "ok", f"{facts.brokers} broker{'' if facts.brokers == 1 else 's'} at {bootstrap_servers}")
+    yield _plaintext(bootstrap_servers)
+    if facts.group_allowed:
+        yield Finding("kafka group", "ok", f"group {group} may be used")
+    else:
+        yield Finding("kafka group", "failed", f"group {group} may not be used", "Grant READ on the group.")
+    for name, topic in facts.topics.items():
+        if topic is None:
+            remedy = "`wex consume` makes it, or correct WEX_TOPICS; if it is there, grant DESCRIBE and READ on it."
+            yield Finding("topic", "failed", f"{name} is not there, or may not be seen", remedy)
+        else:
+            yield from _of_topic(name, topic)
+            yield from _of_samples(name, topic, now_ms)
+
+
+def _plaintext(bootstrap_servers: str) -> Finding:
+    hosts = [server.strip().rpartition(":")[0].strip("[]") for server in bootstrap_servers.split(",")]
+    if all(host in LOCAL_HOSTS for host in hosts):
+        return Finding("kafka tls", "ok", "the brokers are on this machine")
+    remedy = "Keep the network between them private."
+    return Finding("kafka tls", "warning", "the brokers are spoken to without TLS", remedy)
+
+
+def _of_topic(name: str, topic: TopicFacts) -> Iterator[Finding]:
+    partitions = f"{topic.partitions} partition{'' if topic.partitions == 1 else 's'}"
+    if not topic.readable:
+        yield Finding("topic", "failed", f"{name} may not be read", "Grant READ on the topic.")
+        return
+    if topic.under_replicated:
+        found = f"{name}: replicas of {topic.under_replicated} of {partitions} are behind"
+        yield Finding("topic", "warning", found, "Look at the brokers.")
+    else:
+        replicas = "replica" if topic.replicas == 1 else "replicas"
+        yield Finding("topic", "ok", f"{name}: {partitions}, {topic.replicas} {replicas}")
+    if "compact" in topic.configs.get("cleanup.policy", ""):
+        remedy = "Set cleanup.policy=delete: compaction keeps one event of each execution."
+        yield Finding("compaction", "failed", f"{name} is compacted and loses events", remedy)
+    else:
+        yield Finding("compaction", "ok", f"{name} is not compacted")
+    yield _retention(name, topic)
+
+
+def _retention(name: str, topic: TopicFacts) -> Finding:
+    time, size = topic.configs.get("retention.ms"), topic.configs.get("retention.bytes")
+    if time is None or size is None:
+        return Finding(
+            "retention", "warning", f"the settings of {name} may not be read", "Grant DESCRIBE_CONFIGS on it."
+        )
+    if int(time) == int(size) == -1:
+        return Finding("retention", "ok", f"{name} keeps everything")
+    limits = [f"{int(time) / DAYS:g} days"] if int(time) != -1 else []
+    limits += [f"{int(size):,} bytes per partition"] if int(size) != -1 else []
+    found = f"{name} keeps {' or '.join(limits)} only: what is gone cannot be replayed"
+    remedy = "Set retention.ms=-1 and retention.bytes=-1, or live with a rebuild that lacks what is gone."
+    short = int(time) != -1 and int(time) < RETENTION_DAYS_MIN * DAYS
+    return Finding("retention", "failed" if short else "warning", found, remedy)
+
+
+def _of_samples(name: str, topic: TopicFacts, now_ms: float) -> Iterator[Finding]:
+    strays = [partition for partition, sample in topic.samples.items() if sample.key_belongs is False]
+    keyless = [partition for partition, sample in topic.samples.items() if sample.key_belongs is None]
+    if strays or keyless:
+        found = (
+            f"{name}: {len(strays)} of {len(topic.samples)} last records lie where murmur2 of their key does not put"
+        )
+        found += f" them, {len(keyless)} have no key"
+        remedy = (
+            "Rows are right all the same; publishers with the key of the execution and murmur2 spare the database work."
+        )
+        yield Finding("partitioning", "warning", found, remedy)
+    elif topic.samples:
+        yield Finding("partitioning", "ok", f"{name}: the last records lie where murmur2 of their keys puts them")
+    ahead = max((sample.timestamp_ms - now_ms for sample in topic.samples.values()), default=0) / 1000
+    if ahead > SKEW_SECONDS_MAX:
+        found = f"{name}: the newest record is {ahead:.1f} s ahead of this machine's clock"
+        yield Finding(
+            "clock of kafka", "warning", found, "Synchronise the clocks of publishers, brokers and consumers."
+        )
+    elif topic.samples:
+        yield Finding("clock of kafka", "ok", f"{name}: no record is from the future")
+
+
+def of_database(facts: DatabaseFacts) -> Iterator[Finding]:
+    """Say what is wrong with the database."""
+    yield Finding("postgresql", "ok", f"PostgreSQL {facts.version}, as {facts.role}")
+    if facts.version_number < POSTGRESQL_MIN:
+        yield Finding("postgresql version", "failed", f"{facts.version} is older than 15", "Upgrade the server.")
+    if facts.in_recovery:
+        remedy = "Name the primary in WEX_DATABASE_URL; a replica is for readers only."
+        yield Finding("postgresql role", "failed", "the server is a replica and accepts no writes", remedy)
+    yield _encryption(facts)
+    skew, doubt = facts.skew_seconds, facts.doubt_seconds
+    found = f"the database's clock is {skew:+.2f} s from this machine's (give or take {doubt:.2f} s)"
+    if abs(skew) > SKEW_SECONDS_MAX + doubt:
+        yield Finding("clock of postgresql", "warning", found, "Synchronise the clocks.")
+    else:
+        yield Finding("clock of postgresql", "ok", found)
+    if facts.pending:
+        yield Finding("migrations", "failed", f"missing: {', '.join(facts.pending)}", "Run `wex migrate`.")
+        return
+    yield Finding("migrations", "ok", "the schema is up to date")
+    yield _rights(facts)
+
+
+def _encryption(facts: DatabaseFacts) -> Finding:
+    if facts.encrypted:
+        return Finding("postgresql tls", "ok", "the connection is encrypted")
+    if facts.local:
+        return Finding("postgresql tls", "ok", "the server is on this machine")
+    remedy = "Leave sslmode out of WEX_DATABASE_URL, and TLS is demanded and verified."
+    return Finding("postgresql tls", "warning", "the connection is not encrypted", remedy)
+
+
+def _rights(facts: DatabaseFacts) -> Finding:
+    if not facts.missing_rights:
+        return Finding("rights", "ok", f"{facts.role} may do what a consumer does")
+    lacking: dict[str, list[str]] = {}
+    for relation, privilege in facts.missing_rights:
+        lacking.setdefault(relation, []).append(privilege)
+    remedy = " ".join(f"grant {', '.join(each)} on {relation} to {facts.role};" for relation, each in lacking.items())
+    return Finding("rights", "failed", f"{facts.role} lacks rights that a consumer needs", remedy)
+
+
+def of_positions(database: DatabaseFacts, cluster: ClusterFacts | None, group: str) -> Iterator[Finding]:
+    """Say how far the table is; `cluster` is None where Kafka does not answer."""
+    if database.positions is None:
+        return
+    others = {each.fold_version for each in database.positions.values()} - {FOLD_VERSION}
+    if others:
+        found = f"the table was folded by version {', '.join(map(str, sorted(others)))}, this is {FOLD_VERSION}"
+        yield Finding("fold version", "failed", found, "Run the version that made the table.")
+    logs = {
+        name: log for topic in (cluster.topics.values() if cluster else ()) if topic for name, log in topic.logs.items()
+    }
+    yield from _of_halts(database.positions)
+    yield from _of_lag(database.positions, logs, group)
+    if database.open_incidents:
+        found = f"{database.open_incidents} open"
+        yield Finding("incidents", "warning", found, "`wex incidents list` says what to do.")
+    else:
+        yield Finding("incidents", "ok", "none is open")
+    if database.open_dead_letters:
+        remedy = "`wex dead-letter list` names them; mend their publishers, then redrive or purge."
+        yield Finding("dead letters", "warning", f"{database.open_dead_letters} open", remedy)
+    else:
+        yield Finding("dead letters", "ok", "none is open")
+
+
+def _of_halts(positions: dict[TopicPartition, PositionFacts]) -> Iterator[Finding]:
+    for name, position in positions.items():
+        if position.halted:
+            found = f"{name} is halted at {position.next_offset}"
+            yield Finding("halted", "failed", found, "`wex incidents list` says why and what to do.")
+
+
+def _of_lag(
+    positions: dict[TopicPartition, PositionFacts], logs: dict[TopicPartition, LogRange], group: str
+) -> Iterator[Finding]:
+    behind = 0
+    for name, log in logs.items():
+        position = positions.get(name)
+        lag = log.end - (position.next_offset if position else log.start)
+        behind += max(0, lag)
+        if position and not position.halted and (wrong := _another_log(position, log)):
+            remedy = "The next consumer halts it with an incident that says what to do."
+            yield Finding("log", "failed", f"{name}: {wrong}", remedy)
+        elif lag > 0 and (position is None or position.owner is None):
+            found = f"{name}: {lag} records, and no consumer holds it"
+            yield Finding("consumers", "warning", found, f"Start `wex consume` with group {group}.")
+    if logs:
+        yield Finding("lag", "ok", f"{behind} record{'' if behind == 1 else 's'} of {len(logs)} partitions not applied")
+
+
+def _another_log(position: PositionFacts, log: LogRange) -> str:
+    """Return why a log is not the one that was read; empty where it may be."""
+    if None not in (position.topic_id, log.topic_id) and position.topic_id != log.topic_id:
+        return "the topic was made anew, Kafka gives its name another id"
+    if not log.start <= position.next_offset <= log.end:
+        return f"the position {position.next_offset} is not in the log, {log.start} to {log.end}"
+    return ""
