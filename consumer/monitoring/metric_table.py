@@ -50,7 +50,7 @@ class Metric(NamedTuple):
         meaning: what it counts or measures.
         to_do: what an operator does when it is not as it should be.
         labels: the names of its labels.
-        values: the label values that are there from the start, so that the first increase is seen; one label only.
+        values: the values of its labels that are there from the start, so that an alert sees the first increase.
         buckets: the upper bounds of a histogram.
     """
 
@@ -58,7 +58,7 @@ class Metric(NamedTuple):
     meaning: str
     to_do: str
     labels: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
+    values: tuple[tuple[str, ...], ...] = ()
     buckets: tuple[float, ...] = ()
 
 
@@ -71,6 +71,7 @@ METRICS: dict[MetricName, Metric] = {
         "A rate of 0 beside lag: see `wex_ready` and the log. Many `unknown_verb`: publishers are newer than"
         " this service.",
         ("outcome", "verb"),
+        (("tombstone", ""), ("unknown_verb", ""), ("dead_letter", "")),
     ),
     "wex_merges_total": Metric(
         "counter",
@@ -79,7 +80,7 @@ METRICS: dict[MetricName, Metric] = {
         "`unchanged` is what redelivered and replayed events give. `contested` growing: two publishers report the same"
         " runs; `SELECT … WHERE contested` names them.",
         ("outcome",),
-        ("changed", "contested", "unchanged"),
+        (("changed",), ("contested",), ("unchanged",)),
     ),
     "wex_dead_letters_total": Metric(
         "counter",
@@ -169,7 +170,7 @@ METRICS: dict[MetricName, Metric] = {
         "incidents that halt a partition, by kind",
         "`wex incidents list` says what to do.",
         ("kind",),
-        tuple(kind for kind in KINDS if KINDS[kind].go_on is not GoOn.SAME),
+        tuple((kind,) for kind in KINDS if KINDS[kind].go_on is not GoOn.SAME),
     ),
     "wex_rebalances_total": Metric(
         "counter",
@@ -188,7 +189,7 @@ METRICS: dict[MetricName, Metric] = {
         " ours), `stalled` (the Kafka client brought nothing although there was more)",
         "`fenced` now and then is a rebalance that was late. `stalled`, often: report it.",
         ("reason",),
-        ("fenced", "stalled"),
+        (("fenced",), ("stalled",)),
     ),
     "wex_two_owners_total": Metric(
         "counter",
@@ -207,14 +208,14 @@ METRICS: dict[MetricName, Metric] = {
         " refused), `stop` (schema, right or address: retried too, but it will not help)",
         "`retry`: is the database up, its disk full? `stop`: the log says what is missing; `wex migrate`, or grant it.",
         ("action",),
-        ("retry", "bisect", "stop"),
+        (("retry",), ("bisect",), ("stop",)),
     ),
     "wex_kafka_errors_total": Metric(
         "counter",
         "failures of Kafka's client, by call: `fetch` (records), `logs` (starts and ends)",
         "For minutes: are the brokers up, the rights there? Now and then: a broker restarted.",
         ("call",),
-        ("fetch", "logs"),
+        (("fetch",), ("logs",)),
     ),
     "wex_build_info": Metric(
         "gauge",

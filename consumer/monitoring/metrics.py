@@ -102,8 +102,8 @@ class Metrics:
     def _counter(self, name: MetricName) -> Counter:
         metric = METRICS[name]
         counter = Counter(name, metric.meaning, metric.labels, registry=self.registry)
-        for value in metric.values:
-            counter.labels(value)
+        for values in metric.values:
+            counter.labels(*values)
         return counter
 
     def count(self, name: MetricName, *labels: str, by: float = 1) -> None:
