@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 compile() {
   uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-    --custom-compile-command 'make requirements' --quiet "$@"
+    --no-strip-extras --custom-compile-command 'make requirements' --quiet "$@"
 }
 compile pyproject.toml --extra temporal -o requirements/run.txt
 compile pyproject.toml --extra temporal --extra local --group dev -o requirements/dev.txt
