@@ -44,9 +44,12 @@ async def wait_until_caught_up(core: Core, logs: Logs, stopping: asyncio.Event) 
 
 
 async def _ends(partitions: Iterable[TopicPartition], logs: Logs) -> dict[TopicPartition, int]:
+    wanted = set(partitions)
     while True:
         try:
-            return {partition: log.end for partition, log in (await logs(partitions)).items()}
+            ends = {partition: log.end for partition, log in (await logs(wanted)).items()}
+            if ends.keys() == wanted:  # some may have no leader now
+                return ends
         except SourceError as error:
             tell("log_ends_unknown", "%s; trying again", error)
-            await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(RETRY_SECONDS)

@@ -90,7 +90,7 @@ class Core:
     @property
     def ready(self) -> bool:
         """Whether everything assigned is claimed or halted, and nothing is in doubt."""
-        return not (self._doubt or self._failures or self._in_phase(Phase.ASSIGNED))
+        return not (self._doubt or self._failures or self._in_phase(Phase.ASSIGNED, Phase.POSTPONED))
 
     @property
     def halted(self) -> tuple[TopicPartition, ...]:
@@ -131,15 +131,15 @@ class Core:
 
     def isolated(self, name: TopicPartition, stretch: Stretch, topic_ids: TopicIds = NOT_TOLD) -> list[SourceCommand]:
         """Accept what the slow path read where the client fails; its end may be a part of the log without records."""
-        commands: list[SourceCommand] = []
+        commands = list[SourceCommand]()
         for _, partition in self._claimed([name] if stretch.next_offset > stretch.from_offset else []):
             if commands := self._halt(partition, partition.made_anew(topic_ids.get(name))):
                 break
-            if stretch.records and stretch.from_offset <= partition.read_offset:
-                commands += self.fetched({name: stretch.records})
-            if not commands and stretch.from_offset <= partition.read_offset < stretch.next_offset:
-                self._queue.append(Chunk(self.generation, {}, {name: partition.read_to(stretch.next_offset)}))
-            partition.anchor = None  # compared, or not in the log any more
+            if stretch.from_offset <= partition.read_offset:  # it was not moved back meanwhile
+                commands = self.fetched({name: stretch.records}) if stretch.records else []
+                if not commands and partition.read_offset < stretch.next_offset:
+                    self._queue.append(Chunk(self.generation, {}, {name: partition.read_to(stretch.next_offset)}))
+                partition.anchor = None  # compared, or not in the log any more
             commands.append(Seek(name, partition.start))
         return commands
 
@@ -196,6 +196,8 @@ class Core:
             commands += self._halt(partition, partition.claim(token, claim, logs[name]))
             if partition.claimed:
                 commands += [Seek(name, partition.start), Resume((name,))]
+        for name in self._in_phase(Phase.ASSIGNED):
+            self._partitions[name].phase = Phase.POSTPONED
         return commands
 
     def resynced(self, generation: int, claims: Claims) -> list[SourceCommand]:
@@ -242,20 +244,19 @@ class Core:
 
     def fenced(self) -> None:
         """Doubt everything after a guard that did not hold."""
-        self._database_busy = False
+        self._database_busy = self._auditing = False
         self._doubt = True
-        self._auditing = False
 
     def database_failed(self) -> None:
         """Doubt everything after a failure whose outcome is unknown, and wait before the next try."""
-        self._database_busy = False
-        self._doubt = True
-        self._auditing = False
-        self._back_off = True
+        self._database_busy = self._auditing = False
+        self._doubt = self._back_off = True
         self._failures += 1
 
     def audit(self) -> None:
-        """Read the claims though nothing happened: a failover to a lagging copy and a lifted halt tell nobody."""
+        """Look once more at what was postponed, and at the claims: a failover and a lifted halt tell nobody."""
+        for name in self._in_phase(Phase.POSTPONED):
+            self._partitions[name].phase = Phase.ASSIGNED
         if (self.halted or not (self._database_busy or len(self._queue))) and not self._doubt:
             self._doubt = self._auditing = True
 
@@ -274,8 +275,7 @@ class Core:
 
     def stop(self, problem: str = "") -> None:
         """Accept nothing more, and end once what was accepted is in the table."""
-        self._stopping = True
-        self._problem = self._problem or problem
+        self._stopping, self._problem = True, self._problem or problem
 
     # What to do next.
 
@@ -316,8 +316,8 @@ class Core:
 
     # State.
 
-    def _in_phase(self, phase: Phase) -> tuple[TopicPartition, ...]:
-        return tuple(name for name, partition in self._partitions.items() if partition.phase is phase)
+    def _in_phase(self, *phases: Phase) -> tuple[TopicPartition, ...]:
+        return tuple(name for name, partition in self._partitions.items() if partition.phase in phases)
 
     def _claimed(self, names: Iterable[TopicPartition]) -> list[tuple[TopicPartition, Partition]]:
         owned = ((name, self._partitions.get(name)) for name in sorted(names))
@@ -346,5 +346,4 @@ class Core:
         self._queue.drop()
 
     def _succeeded(self) -> None:
-        self._database_busy = False
-        self._failures = 0
+        self._database_busy, self._failures = False, 0

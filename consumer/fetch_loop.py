@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 
 from consumer.core import Core
-from consumer.isolation import isolate, revive
+from consumer.isolation import isolate, read_slowly
 from consumer.monitoring.log_events import tell
 from consumer.monitoring.observer import Observer
 from consumer.retry import backoff_seconds
@@ -20,9 +20,9 @@ from consumer.source import (
     SourceStopped,
     TooMuchInflatedError,
 )
-from consumer.stall import StallWatch
 from consumer.waiting import wait
 from consumer.work import SourceCommand
+from events.position import TopicPartition
 
 
 class FetchLoop:
@@ -34,6 +34,9 @@ class FetchLoop:
         observer: is told what was fetched, and of failures.
         changed: set when something happened that may give the core work.
         stopping: set when nothing new is to be begun, so that no failure is waited out any more.
+
+    Attributes:
+        fetches: how many have ended without a failure.
     """
 
     def __init__(
@@ -50,16 +53,17 @@ class FetchLoop:
         self._changed = changed
         self._stopping = stopping
         self._room = asyncio.Event()  # the core wants records, or the end has come
-        self._stalls = StallWatch()
+        self._standing: dict[TopicPartition, bool] = {}  # to be read slowly, for certain or not
         self._ended = False
+        self.fetches = 0
 
     async def run(self) -> None:
         """Fetch until it is to end."""
         failures = 0
         while not self._ended:
-            await self._wait_for_room()
+            await self._room.wait()
             try:
-                await self._fetch()
+                await (self._read_slowly(*self._standing.popitem()) if self._standing else self._fetch())
                 failures = 0
             except SourceStopped:
                 await asyncio.sleep(0.05)  # the end, or a new source is on its way
@@ -80,18 +84,22 @@ class FetchLoop:
         self._ended = True
         self._room.set()
 
-    async def _wait_for_room(self) -> None:
-        if not self._room.is_set():
-            self._stalls.forget()
-        await self._room.wait()
+    def read_slowly_next(self, partition: TopicPartition, *, certain: bool) -> None:
+        """Have a partition that stands still read slowly before the next fetch.
+
+        Args:
+            partition: of which the client brings nothing.
+            certain: halt it if it cannot be read slowly either.
+        """
+        self._standing[partition] = certain
 
     async def _fetch(self) -> None:
         source = self._source()
         fetched = await source.fetch()
         if source is not self._source():
             return
+        self.fetches += 1
         await (self._accept(source, fetched) if fetched.records else self._move_over_markers(source))
-        await self._look_for_stalls(source, idle=not fetched.records)
 
     async def _accept(self, source: Source, fetched: Fetched) -> None:
         self._observer.fetched(fetched.records)
@@ -108,15 +116,16 @@ class FetchLoop:
             source.perform(self._core.drained(ahead, topic_ids))
             self._changed.set()
 
-    async def _look_for_stalls(self, source: Source, *, idle: bool) -> None:
-        """Read slowly what stands still, and ask for a new client if this one keeps silent about everything."""
-        now = asyncio.get_running_loop().time()
-        if not (standing := self._stalls.standing(self._core.starts, now)):
-            return
-        if await revive(self._core, source, standing, self._next_turn) and idle:
-            tell("client_stalled", "the Kafka client brings nothing although there is more; making a new one")
+    async def _read_slowly(self, partition: TopicPartition, certain: bool) -> None:
+        """Read what the client does not bring; if that succeeds, the client is at fault and exchanged."""
+        before = self._core.starts.get(partition)
+        await read_slowly(self._core, self._source(), partition, certain=certain)
+        after = self._core.starts.get(partition)
+        self._changed.set()
+        self.look_for_room()
+        if before is not None and after is not None and after > before:
+            tell("client_stalled", "the Kafka client does not bring what %s has; making a new one", partition)
             self._core.stalled()
-            self._changed.set()
 
     async def _recover(self, error: SourceError) -> bool:
         """Seek back and find out whose fault it is; return whether it goes on at once."""

@@ -7,7 +7,7 @@ stands still though nothing failed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
 from consumer.core import Core
 from consumer.monitoring.log_events import tell
@@ -38,32 +38,6 @@ async def isolate(core: Core, source: Source, turn: Callable[[], Awaitable[None]
     return forward
 
 
-async def revive(
-    core: Core, source: Source, partitions: Iterable[TopicPartition], turn: Callable[[], Awaitable[None]]
-) -> bool:
-    """Read slowly what stands still, as far as there is more, and return whether one partition went forward.
-
-    Args:
-        core: decides what becomes of what was read.
-        source: the source that brings nothing.
-        partitions: which stand still.
-        turn: awaited before each partition, until there is room for more.
-
-    Raises:
-        SourceError: no broker answers.
-    """
-    logs = await source.logs(partitions)
-    forward = False
-    for partition, log in logs.items():
-        await turn()
-        before = core.starts.get(partition)
-        if before is not None and before < log.end:
-            tell("stalled", "nothing comes of %s from %d on, though it goes to %d", partition, before, log.end)
-            await _read_slowly(core, source, partition, certain=True)
-            forward = forward or core.starts.get(partition, before) > before
-    return forward
-
-
 async def _read_alone(core: Core, source: Source, partition: TopicPartition) -> None:
     failed = False
     try:
@@ -78,11 +52,18 @@ async def _read_alone(core: Core, source: Source, partition: TopicPartition) -> 
         source.perform(core.fetched(*fetched))
         if fetched.records:
             return
-    await _read_slowly(core, source, partition, certain=failed)
+    await read_slowly(core, source, partition, certain=failed)
 
 
-async def _read_slowly(core: Core, source: Source, partition: TopicPartition, *, certain: bool) -> None:
-    """Read where the client fails; what cannot be read either halts the partition, if the client fails for certain."""
+async def read_slowly(core: Core, source: Source, partition: TopicPartition, *, certain: bool) -> None:
+    """Read where the client fails, or stands still; the client's position follows.
+
+    Args:
+        core: decides what becomes of what was read.
+        source: the source that fails.
+        partition: where.
+        certain: the client's failure is certain, so that what cannot be read here either halts the partition.
+    """
     generation, start = core.generation, core.starts.get(partition)
     if start is None:
         return

@@ -23,6 +23,7 @@ class Phase(Enum):
     """What Kafka's assignment has come to."""
 
     ASSIGNED = auto()  # by Kafka; nothing may be read before it is claimed
+    POSTPONED = auto()  # no broker leads it now; it is asked for again with the next audit
     CLAIMED = auto()  # in PostgreSQL, under our token
     HALTED = auto()  # an incident holds it
 

@@ -21,6 +21,7 @@ from consumer.monitoring.observer import Observer
 from consumer.partition import LogRanges
 from consumer.retry import backoff_seconds
 from consumer.source import Source, SourceError
+from consumer.stall_loop import StallLoop
 from consumer.waiting import beating, wait
 from consumer.work import (
     ApplyChunk,
@@ -102,7 +103,12 @@ class Service:
             self._observer.joined(self._group, self._owner)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._fetch_loop.run())
-                for_ever = (self._keep_house_for_ever(), self._observer.watch_logs(self._logs))
+                stalls = StallLoop(self.core, lambda: self._source, self._fetch_loop)
+                for_ever = (
+                    self._keep_house_for_ever(),
+                    self._observer.watch_logs(self._logs),
+                    stalls.run_for_ever(),
+                )
                 background = [tasks.create_task(each) for each in for_ever]
                 if self._until_caught_up:
                     background.append(tasks.create_task(self._stop_when_caught_up()))
@@ -237,6 +243,9 @@ class Service:
         token = uuid4()
         claims = await self._store.claim(self._group, logs, token, self._owner)
         logs = await self._source.logs(work.partitions)  # again: the last owner may have read on meanwhile
+        claims = {
+            name: claim for name, claim in claims.items() if name in logs
+        }  # without those that no broker leads now
         self._source.perform(self.core.claimed(work.generation, token, claims, logs))
         if work.generation == self.core.generation:
             self._observer.claimed(claims)

@@ -16,6 +16,7 @@ from aiokafka.errors import (
     NoError,
     NotLeaderForPartitionError,
     OffsetOutOfRangeError,
+    RequestTimedOutError,
     UnknownTopicOrPartitionError,
     for_code,
 )
@@ -62,6 +63,9 @@ async def _fetch(client: AIOKafkaClient, partition: KafkaPartition, offset: int)
     asked = [(partition.topic, [(partition.partition, offset, ANSWER_BYTES_MAX)])]
     request = FetchRequest(ANSWER_WAIT_MS, 1, ANSWER_BYTES_MAX, READ_COMMITTED, asked)
     answer = await client.send(leader, request)
+    if not answer.topics:  # the broker throttles this client, by a quota
+        msg = f"the broker throttles this client for {answer.throttle_time_ms} ms"
+        raise RequestTimedOutError(msg)
     [(_, [(_, code, _, *fields)])] = answer.topics
     error = for_code(code)
     if error is CorruptRecordException:

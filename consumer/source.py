@@ -8,7 +8,8 @@ for ever, so that a fetch ends by itself or by `stop`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, assert_never
 from uuid import UUID
 
@@ -25,7 +26,9 @@ from consumer import client_codecs, client_connections, slow_path
 from consumer.inflate import INFLATED_BYTES_MAX, BeyondRoomError
 from consumer.monitoring.log_events import tell
 from consumer.record import Record, Stretch
+from consumer.record_batch import UnreadableError
 from consumer.topic_ids import TopicIds
+from consumer.waiting import problem_of
 from consumer.work import Pause, Resume, Seek, SourceCommand
 from events.position import TopicPartition
 from store.batch import LogRange
@@ -38,6 +41,8 @@ START_TIMEOUT_SECONDS = 40.0  # a group coordinator that is missing, or a rebala
 STOP_TIMEOUT_SECONDS = 8.0  # the client can hang while it leaves the group; it is left behind then
 CLOSE_TIMEOUT_SECONDS = 1.0  # its connections after that, which close without an answer
 REBALANCE_TIMEOUT_MS = 30_000  # aiokafka's own default is the session timeout, too short for a batch under way
+ASK_SECONDS = 5.0  # for one question beside the fetching: a broker that does not answer holds nobody up for long
+SLOW_READ_SECONDS = 10.0
 ROOM_KEPT = 4  # a part of the records of a fetch is for partitions that the client would not come to yet
 FEWER_RECORDS = 16  # after a fetch that inflated too much, the next ask for a part of the records
 
@@ -127,7 +132,6 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         # The connections there are, and what is known of the cluster; aiokafka is pinned, and this tested.
         self._client = self._consumer._client  # noqa: SLF001 - see above
         self._topic_ids = TopicIds(self._client)
-        self._turn = 0
         self.seeks = 0  # how often a partition was sought to an offset
 
     async def start(self) -> None:
@@ -150,11 +154,11 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         # to ask a broker again that went away, and in our task that would pass for our own cancellation.
         stopping = asyncio.create_task(self._consumer.stop())
         await asyncio.wait({stopping}, timeout=STOP_TIMEOUT_SECONDS)
-        if problem := _problem(stopping):
+        if problem := problem_of(stopping):
             tell("client_stop_failed", "the Kafka client did not stop cleanly: %s", problem)
             closing = asyncio.create_task(self._client.close())  # it stopped before it came to this
             await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_SECONDS)
-            _problem(closing)
+            problem_of(closing)
 
     async def fetch(self, partitions: Iterable[TopicPartition] = ()) -> Fetched:
         """Return the next records of these partitions, or of all where none is named, as far as they are not paused.
@@ -168,7 +172,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         """
         try:
             with client_codecs.inflating_at_most(INFLATED_BYTES_MAX):
-                fetched, seeks = await self._drain([*map(_theirs, partitions)] or self._in_turn())
+                fetched, seeks = await self._drain([*map(_theirs, partitions)] or self._readable())
         except BeyondRoomError as error:
             if self._records_wanted == 1:  # then it was a single batch
                 msg = f"a record batch {error}"
@@ -194,12 +198,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             raise OvertakenError(msg)
         return Fetched(records, topic_ids)
 
-    def _in_turn(self) -> list[KafkaPartition]:
-        """What is assigned and not paused, each time beginning with another one."""
-        waiting = sorted(self._consumer.assignment() - self._consumer.paused())
-        self._turn += 1
-        begin = self._turn % len(waiting) if waiting else 0
-        return waiting[begin:] + waiting[:begin]
+    def _readable(self) -> list[KafkaPartition]:
+        return sorted(self._consumer.assignment() - self._consumer.paused())
 
     async def _drain(self, partitions: list[KafkaPartition]) -> tuple[dict[KafkaPartition, list[Any]], int]:
         """Take what the client has, and say how many seeks there were before the first record was taken.
@@ -223,11 +223,10 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         Raises:
             SourceError: no broker answers, or there is no such topic now.
         """
-        try:
-            return {_ours(tp): id_ for tp, id_ in (await self._topic_ids.of(map(_theirs, partitions))).items()}
-        except (KafkaError, OSError) as error:
-            msg = f"the topics' ids cannot be read: {type(error).__name__}: {error}"
-            raise SourceError(msg) from error
+        with _failing("the topics' ids cannot be read"):
+            async with asyncio.timeout(ASK_SECONDS):
+                ids = await self._topic_ids.of(map(_theirs, partitions))
+        return {_ours(tp): id_ for tp, id_ in ids.items()}
 
     def may_have_records(self, partition: TopicPartition, offset: int) -> bool:
         """Return False only if the last answer of the broker said that there is nothing from an offset on."""
@@ -244,13 +243,12 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             OutOfRangeError: the log does not hold the offset.
             SourceError: no broker answers.
         """
-        try:
-            return await slow_path.read_slowly(self._client, _theirs(partition), offset)
-        except OffsetOutOfRangeError as error:
-            raise OutOfRangeError([partition]) from error
-        except (KafkaError, OSError) as error:
-            msg = f"{partition} cannot be read slowly: {type(error).__name__}: {error}"
-            raise SourceError(msg) from error
+        with _failing(f"{partition} cannot be read slowly"):
+            try:
+                async with asyncio.timeout(SLOW_READ_SECONDS):
+                    return await slow_path.read_slowly(self._client, _theirs(partition), offset)
+            except OffsetOutOfRangeError as error:
+                raise OutOfRangeError([partition]) from error
 
     def perform(self, commands: Iterable[SourceCommand]) -> None:
         """Do what the core asks for; a partition that Kafka took back meanwhile is passed over."""
@@ -275,18 +273,26 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
     async def logs(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, LogRange]:
         """Return where partitions' logs begin and end, and what their topics are known by.
 
+        Those that no broker leads now are left out: the others need not wait for them.
+
         Raises:
             SourceError: no broker answers.
         """
-        wanted = [_theirs(partition) for partition in partitions]
-        try:
-            starts = await self._consumer.beginning_offsets(wanted)
-            ends = await self._consumer.end_offsets(wanted)
-        except (KafkaError, OSError) as error:
-            msg = f"the logs' starts and ends cannot be read: {error}"
-            raise SourceError(msg) from error
+        wanted = [tp for tp in map(_theirs, partitions) if self._is_led(tp)]
+        if not wanted:
+            return {}
+        with _failing("the logs' starts and ends cannot be read"):
+            async with asyncio.timeout(ASK_SECONDS):
+                starts = await self._consumer.beginning_offsets(wanted)
+                ends = await self._consumer.end_offsets(wanted)
         ids = await self.topic_ids(map(_ours, wanted))
         return {_ours(tp): LogRange(starts[tp], ends[tp], ids.get(_ours(tp))) for tp in wanted}
+
+    def _is_led(self, partition: KafkaPartition) -> bool:
+        led = self._client.cluster.leader_for_partition(partition) not in (None, -1)
+        if not led:
+            self._client.force_metadata_update()
+        return led
 
     async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offsets from which the client would fetch; valid only while no fetch is under way."""
@@ -301,7 +307,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
     async def mirror(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Tell Kafka how far the table is, for lag tools only; nothing of ours ever reads it back."""
         try:
-            await self._consumer.commit({_theirs(partition): offset for partition, offset in offsets.items()})
+            async with asyncio.timeout(ASK_SECONDS):
+                await self._consumer.commit({_theirs(partition): offset for partition, offset in offsets.items()})
         except Exception as error:  # noqa: BLE001 - whatever it is, it hinders nothing
             tell("offsets_not_mirrored", "offsets were not mirrored: %s", error)
 
@@ -317,15 +324,16 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         self.perform(self._assigned([_ours(tp) for tp in assigned]))
 
 
-def _problem(task: asyncio.Task[None]) -> str:
-    """Return why a task did not end well, empty if it did; one that has not ended is given up."""
-    if not task.done():
-        task.cancel()
-        return "timed out"
-    if task.cancelled():
-        return "it cancelled itself"
-    error = task.exception()
-    return "" if error is None else str(error) or type(error).__name__
+@contextmanager
+def _failing(what: str) -> Iterator[None]:
+    """Have every failure of the client leave as an error of the source; what may come out of it is written nowhere."""
+    try:
+        yield
+    except (SourceError, UnreadableError):
+        raise
+    except Exception as error:
+        msg = f"{what}: {type(error).__name__}: {error}"
+        raise SourceError(msg) from error
 
 
 def _ours(partition: KafkaPartition) -> TopicPartition:

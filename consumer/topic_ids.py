@@ -31,6 +31,7 @@ ASKING = 2
 # How long an answer holds. A topic that is deleted, made anew and filled beyond a position within this time passes for
 # the old one until the next look; asking after every fetch would take a tenth of a core where latency is low.
 HOLDS_SECONDS = 0.05
+NO_ID = UUID(int=0)  # what a cluster says that knows the request, and gives no ids yet
 WITH_IDS = 10  # brokers know this version since 2.8, and still do
 
 
@@ -113,7 +114,7 @@ class _MetadataRequest(Request[_MetadataRequestStruct]):  # type: ignore[misc] #
     API_KEY = METADATA
 
     def __init__(self, topics: Iterable[str]) -> None:
-        self._topics: list[tuple[UUID, str, dict[int, bytes]]] = [(UUID(int=0), topic, {}) for topic in topics]
+        self._topics: list[tuple[UUID, str, dict[int, bytes]]] = [(NO_ID, topic, {}) for topic in topics]
 
     def build(self, request_struct_class: type[_MetadataRequestStruct]) -> _MetadataRequestStruct:
         return request_struct_class(self._topics, False, False, False, {})
@@ -142,11 +143,12 @@ class TopicIds:
         """
         partitions = list(partitions)
         now = asyncio.get_running_loop().time()
-        self._known = {topic: known for topic, known in self._known.items() if now < known[1]}
-        asked = self._leaders(partition for partition in partitions if partition.topic not in self._known)
+        known = {topic: known for topic, known in self._known.items() if now < known[1]}
+        asked = self._leaders(partition for partition in partitions if partition.topic not in known)
         for answer in await asyncio.gather(*(self._ask(broker, topics) for broker, topics in asked.items())):
-            self._known |= {topic: (id_, now + HOLDS_SECONDS) for topic, id_ in answer.items()}
-        return {p: self._known[p.topic][0] for p in partitions if p.topic in self._known}
+            known |= {topic: (id_, now + HOLDS_SECONDS) for topic, id_ in answer.items()}
+        self._known = known
+        return {p: known[p.topic][0] for p in partitions if p.topic in known}
 
     def _leaders(self, partitions: Iterable[KafkaPartition]) -> dict[int, set[str]]:
         """Return whom to ask about which topics."""
@@ -169,5 +171,6 @@ class TopicIds:
             error = for_code(code)
             if error is not NoError:
                 raise error(name)
-            ids[name] = id_
+            if id_ != NO_ID:
+                ids[name] = id_
         return ids

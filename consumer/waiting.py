@@ -27,3 +27,14 @@ async def beating(beat: Callable[[], None], start: Coroutine[None, None, None]) 
         await starting
     finally:
         starting.cancel()
+
+
+def problem_of(task: asyncio.Task[None]) -> str:
+    """Return why a task did not end well, empty if it did; one that has not ended is given up."""
+    if not task.done():
+        task.cancel()
+        return "timed out"
+    if task.cancelled():
+        return "it cancelled itself"
+    error = task.exception()
+    return "" if error is None else str(error) or type(error).__name__

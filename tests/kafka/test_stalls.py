@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from consumer.service import Service
 from consumer.stall import StallWatch
@@ -22,25 +25,26 @@ LENGTH_AT = slice(8, 12)  # of a batch, in its header
 
 @pytest.fixture(autouse=True)
 def _little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumer.fetch_loop.StallWatch", functools.partial(StallWatch, 1.0))
+    monkeypatch.setattr("consumer.stall_loop.StallWatch", functools.partial(StallWatch, 0.5, 2))
+    monkeypatch.setattr("consumer.stall_loop.LOOK_SECONDS", 0.1)
 
 
 def test_what_stands_is_told_once_each_time_the_patience_is_over() -> None:
     """A partition that goes forward is never told, one that stands is, again and again but not at every look."""
-    watch = StallWatch(10)
-    told = [watch.standing({A: 5, B: now}, now) for now in range(0, 25, 5)]
+    watch = StallWatch(10, 0)
+    told = [watch.standing({A: 5, B: now}, now, 0) for now in range(0, 25, 5)]
     assert told == [(), (), (A,), (), (A,)]
 
 
-def test_what_was_not_asked_for_does_not_stand() -> None:
-    """Time in which nothing was fetched, or a partition was another's, does not count."""
-    watch = StallWatch(10)
-    watch.standing({A: 5}, 0)
-    watch.forget()
-    assert watch.standing({A: 5}, 11) == ()
-    watch.standing({}, 12)
-    assert watch.standing({A: 5}, 22) == ()
-    assert watch.standing({A: 5}, 32) == (A,)
+def test_time_without_fetches_does_not_count() -> None:
+    """While there was no room for records, or a partition was another's, nothing could come of it."""
+    watch = StallWatch(10, 3)
+    watch.standing({A: 5}, 0, 7)
+    assert watch.standing({A: 5}, 99, 9) == ()
+    assert watch.standing({A: 5}, 100, 10) == (A,)
+    watch.standing({}, 101, 50)
+    assert watch.standing({A: 5}, 120, 60) == ()
+    assert watch.standing({A: 5}, 130, 63) == (A,)
 
 
 def damage_length(file: Path, batch: int) -> bytes:
@@ -72,13 +76,30 @@ async def test_damage_that_the_broker_finds_halts_the_partition(
     await produce(bootstrap, topic, encoded(event("started", run=f"b-{n}") for n in range(20)), partitions=2)
     damage_length(file, len(batches(file)) - 1)
     service = make_service(bootstrap, PostgresStore(database_url), topic)
+    enough = asyncio.Event()
     async with consuming(service):
+        load = asyncio.create_task(_keep_busy(bootstrap, topic, enough))
         await until(lambda: halted(database_url), "the damage is noticed")
-        await until(lambda: applied(database_url, topic, 30), "the other partition goes on")
+        enough.set()
+        busy = await load
+        await until(lambda: applied(database_url, topic, 30 + busy), "the other partition goes on")
     [incident] = await fetch(database_url, "SELECT kind, partition, from_offset, detail FROM incidents")
     assert (incident["kind"], incident["partition"], incident["from_offset"]) == ("corrupt", 0, 10)
     assert "broker" in incident["detail"]
     assert service.metrics.value("wex_rejoins_total") == 0
+
+
+async def _keep_busy(bootstrap: str, topic: str, enough: asyncio.Event) -> int:
+    """Publish to partition 1 without a pause until there is enough; return how much that was."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    sent = 0
+    [value] = encoded([event("started", run="busy")])
+    while not enough.is_set():
+        await producer.send_and_wait(topic, value, partition=1)
+        sent += 1
+    await producer.stop()
+    return sent
 
 
 def stop_fetching(service: Service) -> None:
@@ -121,13 +142,15 @@ async def test_an_idle_consumer_is_not_taken_for_a_stalled_one(
     looks = 0
 
     class CountingWatch(StallWatch):
-        def standing(self, *given: object) -> tuple[TopicPartition, ...]:
+        def standing(
+            self, offsets: Mapping[TopicPartition, int], now: float, fetches: int
+        ) -> tuple[TopicPartition, ...]:
             nonlocal looks
-            standing = super().standing(*given)  # type: ignore[arg-type] # handed on as they are
+            standing = super().standing(offsets, now, fetches)
             looks += bool(standing)
             return standing
 
-    monkeypatch.setattr("consumer.fetch_loop.StallWatch", lambda: CountingWatch(0.5))
+    monkeypatch.setattr("consumer.stall_loop.StallWatch", lambda: CountingWatch(0.3, 1))
     await produce(bootstrap, topic, encoded(event("started", run=f"a-{n}") for n in range(20)), partitions=2)
     service = make_service(bootstrap, PostgresStore(database_url), topic)
 

@@ -234,8 +234,8 @@ class Weakened:
 
 NO_RESYNC = Change(
     CORE,
-    "self._doubt = True\n        self._auditing = False\n        self._back_off = True",
-    "self._auditing = False\n        self._back_off = True",
+    "self._doubt = self._back_off = True",
+    "self._back_off = True",
 )
 NO_HOLE_RULE = Change(PARTITION, "if new and self.doubts_hole(new):", "if False:")
 ANY_CLAIM_IS_OURS = Change(
@@ -390,8 +390,8 @@ MATRIX = (
         (
             Change(
                 CORE,
-                "self._database_busy = False\n        self._doubt = True\n        self._auditing = False\n\n",
-                "self._database_busy = False\n        self._auditing = False\n\n",
+                "self._database_busy = self._auditing = False\n        self._doubt = True\n\n",
+                "self._database_busy = self._auditing = False\n\n",
             ),
         ),
     ),
