@@ -10,7 +10,7 @@ COVERAGE_PERCENT := 90
 SEEDS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system chaos laws-deep mutants simulate kill-matrix bench-core check up down format contract pages requirements clean python
+.PHONY: help demo test test-system proof chaos laws-deep mutants simulate kill-matrix bench-core bench-replay check up down format contract pages requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -25,6 +25,9 @@ test: $(READY) ## Run the tests on real servers, and demand that they cover the 
 
 test-system: $(READY) ## Run the tests that fault or kill the whole stack.
 	$(BIN)/pytest -m system
+
+proof: $(READY) ## Corrupt 50 rows of EXECUTIONS=200000; verify names exactly those, repair mends them. SEED=… repeats a run.
+	WEX_PROOF_EXECUTIONS=$(or $(EXECUTIONS),200000) WEX_PROOF_SEED=$(or $(SEED),0) $(BIN)/pytest -q tests/system/test_proof.py
 
 chaos: $(READY) ## Fault real servers, links and consumers, and judge what is left; MINUTES=10, SEED=… repeats a run.
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
@@ -43,6 +46,9 @@ kill-matrix: $(READY) ## Weaken the consumer in thirty ways and see each one cau
 
 bench-core: $(READY) ## Time decoding and folding beside orjson and msgspec; PROFILE=1 shows where it goes.
 	$(BIN)/python -m benchmarks.core $(if $(PROFILE),--profile)
+
+bench-replay: $(READY) ## Time verifying beside the live rate of the same run, EVENTS=1000000 of them.
+	$(BIN)/python -m benchmarks.replay --events $(or $(EVENTS),1000000)
 
 check: $(READY) ## Check format, lint, types, imports, migrations and pinned requirements.
 	$(BIN)/ruff format --check .

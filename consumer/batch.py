@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from uuid import UUID
 
 from consumer.chunk import Chunk, Prepared
@@ -18,14 +18,19 @@ SLICE_RECORDS = 200
 SLICE_BYTES = 256 * 1024
 
 
-def prepare(chunk: Chunk) -> Generator[None, None, Prepared]:
-    """Decode and fold a chunk; yields between slices, returns everything its transaction writes."""
+def prepare(chunk: Chunk, wanted: Callable[[UUID], bool] | None = None) -> Generator[None, None, Prepared]:
+    """Decode and fold a chunk; yields between slices, returns everything its transaction writes.
+
+    Args:
+        chunk: the records.
+        wanted: which executions are folded, for who looks at a part of them; None folds all.
+    """
     prepared = Prepared()
     states: dict[UUID, State] = {}
     count = size = 0
     for partition, records in chunk.records.items():
         for record in records:
-            _prepare_record(chunk, partition, record, prepared, states)
+            _prepare_record(chunk, partition, record, prepared, states, wanted)
             count, size = count + 1, size + record.size
             if count >= SLICE_RECORDS or size >= SLICE_BYTES:
                 count = size = 0
@@ -35,7 +40,12 @@ def prepare(chunk: Chunk) -> Generator[None, None, Prepared]:
 
 
 def _prepare_record(
-    chunk: Chunk, partition: TopicPartition, record: Record, prepared: Prepared, states: dict[UUID, State]
+    chunk: Chunk,
+    partition: TopicPartition,
+    record: Record,
+    prepared: Prepared,
+    states: dict[UUID, State],
+    wanted: Callable[[UUID], bool] | None,
 ) -> None:
     if chunk.refusal is not None:
         _set_aside(prepared, partition, record, *chunk.refusal)
@@ -54,8 +64,11 @@ def _prepare_record(
         return
     prepared.outcomes["withheld" if event.withheld else "applied", event.verb] += 1
     prepared.catalogue.add(event)
+    id_ = event.execution_id
+    if wanted is not None and not wanted(id_):
+        return
     state = state_of(event)
-    held = states.get(id_ := event.execution_id)
+    held = states.get(id_)
     states[id_] = state if held is None else merge(held, state)
     if withheld := event.withheld:
         assert record.value is not None, "an event was decoded from it"

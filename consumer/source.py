@@ -91,7 +91,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
     Args:
         bootstrap_servers: host:port of brokers, comma-separated.
         topics: topics to read.
-        group: consumer group.
+        group: consumer group; None reads without one.
         session_timeout_ms: how long the group waits for a silent member.
         records_max: how many records one fetch returns at most.
         assigned: called in the client's callback with what Kafka assigned; its commands are performed at once.
@@ -103,7 +103,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         *,
         bootstrap_servers: str,
         topics: tuple[str, ...],
-        group: str,
+        group: str | None,
         session_timeout_ms: int,
         records_max: int = FETCH_RECORDS_MAX,
         assigned: Callable[[list[TopicPartition]], list[SourceCommand]],

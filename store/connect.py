@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -19,6 +19,12 @@ WRITER_SETTINGS = {
     "idle_in_transaction_session_timeout": "10s",
     "timezone": "UTC",
     "jit": "off",  # compiling the merge costs more than running it
+}
+# What an operator starts may take long, but it never waits long for a lock, nor holds one idle for long.
+OPERATOR_SETTINGS = WRITER_SETTINGS | {
+    "application_name": "workflow-executions-operator",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "5min",
 }
 READER_SETTINGS = {
     "application_name": "workflow-executions-reader",
@@ -71,6 +77,20 @@ async def connect_writer(url: str) -> asyncpg.Connection[asyncpg.Record]:
     options = connect_options(url) | {"server_settings": WRITER_SETTINGS, "target_session_attrs": "read-write"}
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(**options)
     return connection
+
+
+async def connect_operator(url: str) -> asyncpg.Connection[asyncpg.Record]:
+    """Return a connection for work that takes long, to a server that accepts writes."""
+    options = connect_options(url) | {"command_timeout": None, "target_session_attrs": "read-write"}
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(**options, server_settings=OPERATOR_SETTINGS)
+    return connection
+
+
+def in_schema(url: str, schema: str) -> str:
+    """Return the URL of the same database with another schema to look into, and no other."""
+    parts = urlsplit(url)
+    query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "search_path"]
+    return urlunsplit(parts._replace(query=urlencode([*query, ("search_path", schema)])))
 
 
 def describe(url: str) -> str:

@@ -35,21 +35,8 @@ class PostgresStore:
         self, consumer_group: str, logs: Mapping[TopicPartition, LogRange], token: UUID, owner: str
     ) -> dict[TopicPartition, Claim]:
         """Claim partitions; one without a row begins at its log's start."""
-        partitions = sorted(logs)
         async with self._use() as connection:
-            records = await connection.fetch(
-                statement("claim_positions"),
-                consumer_group,
-                token,
-                owner,
-                FOLD_VERSION,
-                [p.topic for p in partitions],
-                [p.partition for p in partitions],
-                [logs[p].start for p in partitions],
-                [logs[p].topic_id for p in partitions],
-                [begins_late(p, logs[p].start).detail for p in partitions],
-            )
-        return _claims(records)
+            return await claim(connection, consumer_group, logs, token, owner)
 
     async def read_claims(self, consumer_group: str) -> dict[TopicPartition, Claim]:
         """Return every position of a group."""
@@ -62,12 +49,7 @@ class PostgresStore:
             return await self._write(connection, batch)
 
     async def _write(self, connection: Connection, batch: Batch) -> Applied:
-        await _guard(connection, batch)
-        await _merge_catalogue(connection, batch.catalogue)
-        changed, contested = await _merge_states(connection, batch)
-        await _keep_dead_letters(connection, batch)
-        await _keep_withheld(connection, batch)
-        return Applied(len(batch.states), changed, contested)
+        return await write(connection, batch)
 
     async def halt(self, consumer_group: str, token: UUID, next_offset: int, incident: Incident) -> None:
         """Halt a partition that the caller holds, and record why."""
@@ -118,6 +100,26 @@ class PostgresStore:
             raise translated from error
 
 
+async def claim(
+    connection: Connection, consumer_group: str, logs: Mapping[TopicPartition, LogRange], token: UUID, owner: str
+) -> dict[TopicPartition, Claim]:
+    """Claim partitions in the schema that the connection's search_path names."""
+    partitions = sorted(logs)
+    records = await connection.fetch(
+        statement("claim_positions"),
+        consumer_group,
+        token,
+        owner,
+        FOLD_VERSION,
+        [p.topic for p in partitions],
+        [p.partition for p in partitions],
+        [logs[p].start for p in partitions],
+        [logs[p].topic_id for p in partitions],
+        [begins_late(p, logs[p].start).detail for p in partitions],
+    )
+    return _claims(records)
+
+
 def _claims(records: list[asyncpg.Record]) -> dict[TopicPartition, Claim]:
     return {
         TopicPartition(r["topic"], r["partition"]): Claim(
@@ -134,6 +136,16 @@ def _claims(records: list[asyncpg.Record]) -> dict[TopicPartition, Claim]:
 
 def _count(status: str) -> int:
     return int(status.rsplit(" ", 1)[1])
+
+
+async def write(connection: Connection, batch: Batch) -> Applied:
+    """Do what a batch says within the caller's transaction, in the schema that the connection's search_path names."""
+    await _guard(connection, batch)
+    await _merge_catalogue(connection, batch.catalogue)
+    changed, contested = await _merge_states(connection, batch)
+    await _keep_dead_letters(connection, batch)
+    await _keep_withheld(connection, batch)
+    return Applied(len(batch.states), changed, contested)
 
 
 async def _guard(connection: Connection, batch: Batch) -> None:

@@ -12,3 +12,10 @@ _FOLDER = Path(__file__).parent / "sql"
 def statement(name: str) -> str:
     """Return the statement in `sql/<name>.sql`."""
     return (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def between(sql: str, *, live: str, shadow: str) -> str:
+    """Return a statement about two schemas, with their names in the places that it leaves for them."""
+    for place, name in (("live_schema", live), ("shadow_schema", shadow)):
+        sql = sql.replace(place, '"' + name.replace('"', '""') + '"')
+    return sql

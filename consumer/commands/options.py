@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +27,33 @@ data_dir = click.option(
     "--data-dir", type=click.Path(path_type=Path), help="Folder of the local stack.  [env: WEX_DATA_DIR]"
 )
 namespace = click.option("--namespace", default="default", show_default=True, help="Namespace of the executions.")
+TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+jobs = click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=lambda: os.cpu_count() or 1,
+    show_default="one for each processor",
+    help="How many processes decode, where there is much to decode.",
+)
+
+
+def scope(command: Command) -> Command:
+    """Add the options that say which executions are compared."""
+    at_most = click.IntRange(1, 100_000)
+    described = "How many differences are described; all are counted."
+    for option in (
+        click.option("-n", "--limit", type=at_most, default=100, show_default=True, help=described),
+        click.option("--since", type=click.DateTime(TIMES), metavar="TIME", help="Those that began then or later."),
+        click.option("--workflow", metavar="ID", help="Those of this workflow."),
+        click.option("--execution", type=click.UUID, metavar="ID", help="This one alone."),
+        click.option("--seed", type=click.IntRange(0), help="Draws the sample; the same seed draws the same again."),
+        click.option("--sample", type=click.IntRange(1), metavar="N", help="About so many, drawn at random."),
+    ):
+        command = option(command)
+    return command
 
 
 def load_settings(**flags: object) -> Settings:
@@ -40,6 +67,25 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine to its end, with the store's and the publisher's errors in words for people."""
     with errors_for_people():
         return asyncio.run(main)
+
+
+@contextmanager
+def errors_of_the_log() -> Iterator[None]:
+    """Turn errors about Kafka and about a shadow into errors with a remedy and an exit code."""
+    from consumer.replay.log_reader import LogLostError
+    from consumer.source import SourceError
+    from events.publisher import TopicError
+    from store.shadow import BusyError
+
+    try:
+        yield
+    except (SourceError, TopicError) as error:
+        remedy = "Is Kafka running? `wex up` starts one; --kafka-bootstrap-servers names another."
+        raise WexError(str(error), remedy, ExitCode.UNREACHABLE) from error
+    except LogLostError as error:
+        raise WexError(str(error), "`wex incidents list` says what a consumer found wrong.") from error
+    except BusyError as error:
+        raise WexError(str(error), "Wait for it, or stop it.", ExitCode.REFUSED) from error
 
 
 @contextmanager

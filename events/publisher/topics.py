@@ -90,16 +90,41 @@ async def _create(admin: AIOKafkaAdminClient, topics: Sequence[str], partitions:
     return created
 
 
+async def compacted_topics(bootstrap_servers: str | Sequence[str], topics: Iterable[str]) -> set[str]:
+    """Return those of the topics that are compacted, as far as this client may know.
+
+    Raises:
+        TopicError: the servers do not answer in time, or refuse.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=round(TIMEOUT_SECONDS * 1000))
+    try:
+        await admin.start()
+        existing = set(await admin.list_topics())
+        return await _compacted(admin, sorted(existing & set(topics)))
+    except (KafkaError, OSError) as error:
+        msg = f"Kafka at {bootstrap_servers} cannot describe topics: {error or type(error).__name__}"
+        raise TopicError(msg) from error
+    finally:
+        await admin.close()
+
+
 async def _warn_of_compaction(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> None:
     """Compaction keeps one event of each execution and throws the others away."""
+    for topic in sorted(await _compacted(admin, topics)):
+        log.warning(
+            "topic %s is compacted and will lose events; set cleanup.policy=delete and a long retention",
+            topic,
+            extra={"event": "topic_compacted"},
+        )
+
+
+async def _compacted(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> set[str]:
     if not topics:
-        return
+        return set()
     asked = [ConfigResource(ConfigResourceType.TOPIC, topic, {"cleanup.policy": None}) for topic in topics]
-    for response in await admin.describe_configs(asked):
-        for _, _, _, topic, entries in response.resources:  # no entries where the client may not read them
-            if any("compact" in (value or "") for _, value, *_ in entries):
-                log.warning(
-                    "topic %s is compacted and will lose events; set cleanup.policy=delete and a long retention",
-                    topic,
-                    extra={"event": "topic_compacted"},
-                )
+    return {
+        topic
+        for response in await admin.describe_configs(asked)
+        for _, _, _, topic, entries in response.resources  # no entries where the client may not read them
+        if any("compact" in (value or "") for _, value, *_ in entries)
+    }

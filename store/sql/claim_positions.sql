@@ -1,5 +1,5 @@
--- Claims partitions under a new token. A partition that has no row yet begins at the log's start; that its log has lost
--- its beginning is recorded with the row or not at all.
+-- Claims partitions under a new token. A partition that has no row yet begins at the log's start, and belongs to the fold
+-- that the table belongs to, whoever claims it; that its log has lost its beginning is recorded with the row or not at all.
 WITH claimed AS (
     INSERT INTO positions AS p (
         consumer_group, topic, partition, next_offset, claim_token, owner, claimed_at, fold_version, topic_id
@@ -12,7 +12,7 @@ WITH claimed AS (
         $2,
         $3,
         now(),
-        $4,
+        coalesce((SELECT max(held.fold_version) FROM positions AS held), $4),
         c.topic_id
     FROM unnest($5::text[], $6::integer[], $7::bigint[], $8::uuid[]) AS c (topic, partition, log_start, topic_id)
     ORDER BY c.topic COLLATE "C", c.partition

@@ -43,9 +43,9 @@ def sql_strings(path: Path) -> list[int]:
 
 
 def named_statements() -> set[str]:
-    """The names that the store asks `statement` for."""
+    """The names that the store asks `statement` for, or a shadow's `sql`."""
     calls = [node for path in modules("store") for node in ast.walk(tree(path)) if isinstance(node, ast.Call)]
-    ours = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "statement"]
+    ours = [call for call in calls if getattr(call.func, "id", getattr(call.func, "attr", "")) in ("statement", "sql")]
     return {str(arg.value) for call in ours for arg in call.args if isinstance(arg, ast.Constant)}
 
 

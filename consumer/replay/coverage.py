@@ -1,0 +1,78 @@
+"""Coverage: which part of the log stands behind the table, and what the log has of it no longer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from consumer.chunk import Span
+from consumer.partition import LogRanges
+from consumer.replay.log_reader import LogLostError
+from events.position import TopicPartition
+from store.batch import LogRange
+from store.shadow import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is to be read, and why that is not everything that the table was made from.
+
+    Attributes:
+        logs: each partition's log; `start` is where it is read from.
+        gone: a sentence for each part of the log that is not there any more; empty if everything is.
+    """
+
+    logs: Mapping[TopicPartition, LogRange]
+    gone: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the log still holds every event of what is looked at."""
+        return not self.gone
+
+
+def cover(
+    standings: Mapping[TopicPartition, Standing],
+    logs: LogRanges,
+    *,
+    gaps: Mapping[TopicPartition, Iterable[Span]],
+    compacted: Collection[str] = (),
+    since: Mapping[TopicPartition, int] | None = None,
+) -> Coverage:
+    """Return what of the log is read.
+
+    Args:
+        standings: how far the table stands in every partition.
+        logs: where the log of every partition that Kafka has begins and ends.
+        gaps: what operators gave up.
+        compacted: topics that keep one event of each execution.
+        since: reads partitions from later offsets on; one that is not named has nothing to be read.
+
+    Raises:
+        LogLostError: a log ends before the table's position: it is not the log that was applied.
+    """
+    read: dict[TopicPartition, LogRange] = {}
+    gone = [f"{topic} is compacted" for topic in sorted({partition.topic for partition in standings} & set(compacted))]
+    for partition, standing in sorted(standings.items()):
+        end = standing.next_offset
+        log = logs.get(partition, LogRange(end, end, standing.topic_id))
+        _compare(partition, standing, log)
+        wanted = 0 if since is None else since.get(partition, end)
+        read[partition] = log._replace(start=min(max(wanted, log.start), end))
+        if partition not in logs:
+            gone.append(f"Kafka has no partition {partition}")
+        elif wanted < read[partition].start:
+            gone.append(f"the log of {partition} begins at {log.start}")
+        gone += [f"{partition} was given up from {a} to {b - 1}" for a, b in gaps.get(partition, ()) if b > wanted]
+    return Coverage(read, tuple(gone))
+
+
+def _compare(partition: TopicPartition, standing: Standing, log: LogRange) -> None:
+    """Demand that a log is the one that was applied."""
+    if log.end < standing.next_offset:
+        where = f"ends at {log.end}, before the position {standing.next_offset}"
+        msg = f"the log of {partition} {where}: it was made anew or truncated"
+        raise LogLostError(msg)
+    if None not in (log.topic_id, standing.topic_id) and log.topic_id != standing.topic_id:
+        msg = f"the topic of {partition} was made anew: its id is {log.topic_id}, the table's {standing.topic_id}"
+        raise LogLostError(msg)

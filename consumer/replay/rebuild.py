@@ -1,0 +1,345 @@
+"""Replay: the table is rebuilt from the log in a shadow, compared, swapped in, and taken back if it must be."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from consumer.errors import ExitCode, WexError
+from consumer.replay.coverage import Coverage, cover
+from consumer.replay.folding import Folded, Folding, gaps
+from consumer.replay.log_source import LogSource
+from consumer.replay.verify import catch_up
+from events.fold import FOLD_VERSION
+from events.position import TopicPartition
+from events.publisher.topics import compacted_topics
+from store import differences, replays
+from store.batch import LogRange
+from store.differences import Count, Difference, Scope
+from store.errors import UnavailableError
+from store.replays import State, Step
+from store.shadow import Shadow, Standing
+
+BEHIND_MIN = 500  # records, folded in a moment
+STOP_SECONDS = 5.0  # consumers may have to wait for what is left to be folded; readers do not
+CATCH_UPS_MAX = 50  # a shadow that comes no nearer than that is slower than its consumers
+TRIES_MAX = 40  # of a swap whose locks are held by readers
+RETRY_SECONDS = 0.5
+
+Result = TypeVar("Result")
+Told = Callable[[Folded, int], None]
+Reached = Callable[[Step], None]
+
+
+class Reason(StrEnum):
+    """Why a swap refuses; accepting it goes on."""
+
+    GONE = "gone"  # the log has lost a part; what the table knew of it is carried over
+    COMPACTED = "compacted"  # a topic keeps one event of each execution
+    FEWER_ROWS = "fewer-rows"  # than the table has
+    DEPENDENTS = "dependents"  # views, triggers and the like that others have hung on the table
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Where a replay stands, and how far it is behind the table."""
+
+    state: State
+    behind: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a swap would change."""
+
+    counts: Sequence[Count]
+    described: Sequence[Difference]
+    carried: int
+    carried_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """What a swap did.
+
+    Attributes:
+        folded: records that were folded while no consumer applied.
+        stopped_seconds: how long no consumer could apply.
+    """
+
+    folded: int
+    stopped_seconds: float
+
+
+class Rebuild:
+    """One replay, held by this process alone; an async context manager.
+
+    Args:
+        servers: Kafka.
+        url: PostgreSQL.
+        group: under whose name the shadow keeps its positions and dead letters.
+        jobs: how many processes decode.
+        told: called with what was folded, and with how much there is to fold.
+        reached: called when a step begins.
+    """
+
+    def __init__(
+        self,
+        servers: str,
+        url: str,
+        group: str,
+        *,
+        jobs: int = 1,
+        told: Told = lambda _, __: None,
+        reached: Reached = lambda _: None,
+    ) -> None:
+        self._servers = servers
+        self._source: LogSource
+        self._shadow = Shadow(url, replays.SCHEMA, group=group)
+        self._jobs = jobs
+        self._told = told
+        self._reached = reached
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[State]:
+        """Hold the shadow, and demand that there is a replay."""
+        async with self._shadow:
+            state = await replays.state(self._shadow)
+            if state is None:
+                raise WexError("there is no replay", "`wex replay start` begins one.", ExitCode.NOT_FOUND)
+            yield state
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[None]:
+        """Connect to Kafka."""
+        async with LogSource(self._servers) as self._source:
+            yield
+
+    # The commands.
+
+    async def start(self) -> Report:
+        """Build the shadow, or go on where a start was interrupted, up to where the table stands."""
+        async with self._shadow, self._reading():
+            state = await replays.state(self._shadow)
+            if state is None:
+                self._reached(Step.CREATE)
+                await replays.begin(self._shadow)
+            else:
+                _check(state)
+            await self._build((await self._state()).step)
+            return await self._report()
+
+    async def status(self) -> Report:
+        """Say where the replay stands."""
+        async with self._shadow.unheld():
+            if await replays.state(self._shadow) is None:
+                raise WexError("there is no replay", "`wex replay start` begins one.", ExitCode.NOT_FOUND)
+            return await self._report()
+
+    async def diff(self, limit: int) -> Preview:
+        """Say what a swap would change, with table and shadow seen at one moment."""
+        async with self._held() as state, self._reading():
+            _check_ready(state)
+            folding, _ = await self._folding()
+            await catch_up(folding, self._shadow, self._source, await self._shadow.standings())
+            async with self._shadow.cut() as ends:
+                await catch_up(folding, self._shadow, self._source, ends)
+                counts = await differences.find(self._shadow, Scope())
+            described = await differences.first(self._shadow, limit)
+            return Preview(counts, described, state.carried, await replays.carried(self._shadow, limit))
+
+    async def swap(self, accepted: Collection[str] = ()) -> Swapped:
+        """Put the shadow in the table's place, once nothing stands against it that is not accepted."""
+        async with self._held() as state, self._reading():
+            _check_ready(state)
+            self._reached(Step.CATCH_UP)
+            folding, coverage = await self._folding()
+            await self._come_near(folding)
+            async with self._shadow.cut() as ends:
+                await catch_up(folding, self._shadow, self._source, ends)
+                await self._refuse(state, coverage, accepted)
+            await self._come_near(folding)
+            return await _trying(lambda: self._swap_once(folding))
+
+    async def rollback(self) -> None:
+        """Put the old table back, and let the consumers go on where it stood."""
+        async with self._held() as state, self._reading():
+            if state.step is not Step.SWAPPED:
+                message = "there is no swap to take back"
+                raise WexError(message, "`wex replay status` says where the replay stands.", ExitCode.REFUSED)
+            await self._refuse_hole()
+            await _trying(lambda: replays.rollback(self._shadow))
+
+    async def abort(self) -> None:
+        """Drop a shadow that was not swapped in."""
+        async with self._shadow:
+            state = await replays.state(self._shadow)
+            if state is not None and state.step is Step.SWAPPED:
+                message = "the replay is swapped in: its schema holds the old table"
+                raise WexError(message, "`wex replay rollback` or `wex replay drop`.", ExitCode.REFUSED)
+            await self._shadow.drop()
+
+    async def drop(self) -> None:
+        """Drop the old table after a swap."""
+        async with self._held() as state:
+            if state.step is not Step.SWAPPED:
+                raise WexError("nothing is swapped", "`wex replay abort` drops the shadow.", ExitCode.REFUSED)
+            await self._shadow.drop()
+
+    # The steps.
+
+    async def _state(self) -> State:
+        state = await replays.state(self._shadow)
+        assert state is not None, "it was begun"
+        return state
+
+    async def _build(self, step: Step) -> None:
+        folding, coverage = await self._folding()
+        try:
+            await self._build_with(folding, coverage, step)
+        finally:
+            folding.close()
+
+    async def _build_with(self, folding: Folding, coverage: Coverage, step: Step) -> None:
+        if step is Step.FOLD:
+            self._reached(Step.FOLD)
+            standings = await self._shadow.standings()
+            await catch_up(folding, self._shadow, self._source, standings)
+            step = await self._move(Step.INDEX)
+        if step is Step.INDEX:
+            self._reached(Step.INDEX)
+            await replays.make_deferred(self._shadow)
+            step = await self._move(Step.CARRY)
+        if step is Step.CARRY:
+            self._reached(Step.CARRY)
+            async with self._shadow.cut() as ends:
+                await catch_up(folding, self._shadow, self._source, ends)
+                if not coverage.complete:
+                    await replays.carry(self._shadow)
+            await self._move(Step.READY)
+        self._reached(Step.READY)
+        await catch_up(folding, self._shadow, self._source, await self._shadow.standings())
+
+    async def _come_near(self, folding: Folding) -> None:
+        """Fold until so little is left that consumers can wait for it."""
+        behind = _behind(await self._shadow.standings(), folding.next_offsets)
+        for _ in range(CATCH_UPS_MAX):
+            begun, before, last = time.monotonic(), folding.folded.records, behind
+            await catch_up(folding, self._shadow, self._source, await self._shadow.standings())
+            rate = (folding.folded.records - before) / (time.monotonic() - begun)
+            behind = _behind(await self._shadow.standings(), folding.next_offsets)
+            if behind <= rate * STOP_SECONDS and behind > last / 2:  # another round would not bring it much nearer
+                return
+            if behind <= BEHIND_MIN:
+                return
+        message = "the shadow does not catch up with the consumers: they apply as fast as it folds"
+        raise WexError(message, "Try again when there is less to do, or stop the consumers.")
+
+    async def _move(self, step: Step) -> Step:
+        await replays.move(self._shadow, step)
+        return step
+
+    async def _folding(self) -> tuple[Folding, Coverage]:
+        """Return what folds into the shadow from where it stands, and what of the log there still is."""
+        standings = await self._shadow.standings()
+        if not standings:
+            message = "the table has no positions: no consumer has applied anything"
+            raise WexError(message, "`wex consume` applies what is in the log.", ExitCode.REFUSED)
+        given_up = await self._shadow.given_up()
+        topics = {partition.topic for partition in standings}
+        logs = await self._source.ranges(topics)
+        compacted = await compacted_topics(self._servers, topics)
+        coverage = cover(standings, logs, gaps=gaps(given_up), compacted=compacted)
+        claims = await self._shadow.claim(coverage.logs)
+        total = _behind(standings, {name: claim.next_offset for name, claim in claims.items()})
+        folding = Folding(
+            self._source,
+            self._shadow,
+            claims,
+            given_up=given_up,
+            jobs=self._jobs,
+            told=lambda folded: self._told(folded, total),
+        )
+        return folding, coverage
+
+    async def _swap_once(self, folding: Folding) -> Swapped:
+        # A try that came to nothing has taken back what it had folded.
+        folding.stand_at(
+            await self._shadow.claim({name: LogRange(at, at) for name, at in folding.next_offsets.items()})
+        )
+        begun, before = time.monotonic(), folding.folded.records
+        async with replays.swapping(self._shadow) as ends:
+            self._reached(Step.LOCK)
+            await catch_up(folding, self._shadow, self._source, ends)
+            self._reached(Step.EXCHANGE)
+        self._reached(Step.SWAPPED)
+        return Swapped(folding.folded.records - before, time.monotonic() - begun)
+
+    async def _report(self) -> Report:
+        state = await self._state()
+        return Report(state, _behind(await self._shadow.standings(), state.next_offsets))
+
+    async def _refuse(self, state: State, coverage: Coverage, accepted: Collection[str]) -> None:
+        """Refuse what would lose something, and say what to pass to do it all the same."""
+        table, shadow = await replays.rows(self._shadow)
+        others = await replays.dependents(self._shadow)
+        compacted = [each for each in coverage.gone if each.endswith(" is compacted")]
+        gone = [each for each in coverage.gone if each not in compacted]
+        found = {
+            Reason.COMPACTED: "; ".join(compacted),
+            Reason.GONE: f"{'; '.join(gone)}; {state.carried} executions were carried over" if gone else "",
+            Reason.FEWER_ROWS: f"the table has {table} executions, the shadow {shadow}" if shadow < table else "",
+            Reason.DEPENDENTS: f"would stay with the old table: {', '.join(others)}" if others else "",
+        }
+        against = {reason: text for reason, text in found.items() if text and reason not in accepted}
+        if against:
+            message = "nothing was swapped: " + "; ".join(against.values())
+            flags = " ".join(f"--accept {reason}" for reason in against)
+            raise WexError(message, f"`wex replay diff` shows what would change; {flags} goes on.", ExitCode.REFUSED)
+
+    async def _refuse_hole(self) -> None:
+        """Refuse to go back to where the log does not reach any more."""
+        stood = await replays.set_aside(self._shadow)
+        logs = await self._source.ranges({partition.topic for partition in stood})
+        starts = {partition: log.start for partition, log in logs.items()}
+        lost = [f"{p} from {at} to {starts[p] - 1}" for p, at in sorted(stood.items()) if starts.get(p, 0) > at]
+        if lost:
+            message = f"the log has lost what the old table has not applied: {', '.join(lost)}"
+            raise WexError(message, "Keep the new table.", ExitCode.REFUSED)
+
+
+def _check(state: State) -> None:
+    if state.step is Step.SWAPPED:
+        message = "a replay is swapped in, and its old table is still there"
+        raise WexError(message, "`wex replay drop` or `wex replay rollback` first.", ExitCode.REFUSED)
+    if state.fold_version != FOLD_VERSION:
+        message = f"the shadow is folded by version {state.fold_version}, this is version {FOLD_VERSION}"
+        raise WexError(message, "`wex replay abort`, then start again.", ExitCode.REFUSED)
+
+
+def _check_ready(state: State) -> None:
+    _check(state)
+    if state.step is not Step.READY:
+        message = f"the replay is not ready: it was interrupted at the step {state.step}"
+        raise WexError(message, "`wex replay start` goes on.", ExitCode.REFUSED)
+
+
+def _behind(standings: Mapping[TopicPartition, Standing], next_offsets: Mapping[TopicPartition, int]) -> int:
+    return sum(max(0, end.next_offset - next_offsets.get(name, 0)) for name, end in standings.items())
+
+
+async def _trying(once: Callable[[], Awaitable[Result]]) -> Result:
+    """Try until no reader holds a table for long; between two tries readers go first."""
+    for tries in range(1, TRIES_MAX + 1):
+        try:
+            return await once()
+        except UnavailableError as error:
+            if tries == TRIES_MAX or "lock timeout" not in str(error):
+                raise
+            await asyncio.sleep(RETRY_SECONDS)
+    raise AssertionError

@@ -1,0 +1,228 @@
+"""Verify and repair: the log is folded once more into a scratch, beside the consumers, and compared with the table."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from consumer.chunk import Span
+from consumer.errors import ExitCode, WexError
+from consumer.replay.coverage import Coverage, cover
+from consumer.replay.deciding import Search
+from consumer.replay.decoding import Window
+from consumer.replay.folding import Folded, Folding, gaps
+from consumer.replay.log_reader import read
+from consumer.replay.log_source import LogSource
+from events.fold import FOLD_VERSION
+from events.position import TopicPartition
+from events.publisher.topics import compacted_topics
+from store import differences
+from store.differences import Count, Difference, Scope
+from store.shadow import Shadow, Standing
+
+SCHEMA = "wex_verify"
+SKEW = timedelta(days=1)  # how much earlier than its event a record may have been written, by another clock
+IDS = 2**128
+
+Told = Callable[[Folded, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is verified.
+
+    Attributes:
+        sample: about so many executions, drawn by `seed` through a window of ids.
+        execution_id: one execution.
+        workflow_id: executions of one workflow.
+        since: executions that began at this time or later.
+        jobs: how many processes decode.
+        limit: so many differences, and so many unverifiable rows, are described; all are counted.
+    """
+
+    sample: int | None = None
+    seed: int = 0
+    execution_id: UUID | None = None
+    workflow_id: str | None = None
+    since: datetime | None = None
+    limit: int = 100
+    jobs: int = 1
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was found.
+
+    Attributes:
+        executions: rows of the table that were compared.
+        counts: what differs, by kind.
+        unverifiable: rows that know what the log has no longer, by kind.
+        described: the first of what differs.
+        unverifiable_described: the first of what cannot be verified.
+        search: where the deciding events of what is described lie.
+        repaired: rows that were mended.
+    """
+
+    coverage: Coverage
+    folded: Folded
+    ends: Mapping[TopicPartition, Standing]
+    executions: int
+    counts: Sequence[Count] = ()
+    unverifiable: Sequence[Count] = ()
+    described: Sequence[Difference] = ()
+    unverifiable_described: Sequence[Difference] = ()
+    search: Search = field(default_factory=lambda: Search(()))
+    repaired: int = 0
+
+    @property
+    def different(self) -> int:
+        """How many rows differ."""
+        return sum(each.rows for each in self.counts)
+
+
+async def verify(
+    servers: str, url: str, group: str, question: Question, told: Told, *, repair: bool = False
+) -> Verdict:
+    """Compare the table with the fold of the log up to the table's own positions, and mend it if that is asked for.
+
+    Raises:
+        WexError: there is nothing to verify, or the table belongs to another version of the fold.
+        LogLostError: the log is not the one that was applied, or cannot be read.
+        SourceError: no broker answers.
+        StoreError: the database does not answer, or refuses.
+    """
+    async with LogSource(servers) as source, Shadow(url, SCHEMA, group=group) as scratch:
+        await scratch.drop()  # what a verify that was killed has left
+        try:
+            await scratch.create(scratch=True)
+            return await _verify(servers, source, scratch, question, told, repair=repair)
+        finally:
+            with suppress(Exception):  # the next one drops it; what went wrong here must not be hidden
+                await scratch.drop()
+
+
+async def _verify(
+    servers: str, source: LogSource, scratch: Shadow, question: Question, told: Told, *, repair: bool
+) -> Verdict:
+    standings = await scratch.standings()
+    check_fold(standings)
+    executions = await differences.count_executions(scratch)
+    scope = _scope(question, executions)
+    given_up = await scratch.given_up()
+    topics = {partition.topic for partition in standings}
+    logs = await source.ranges(topics)
+    since = None if question.since is None else await source.offsets_at(logs, question.since - SKEW)
+    coverage = cover(
+        standings, logs, gaps=gaps(given_up), compacted=await compacted_topics(servers, topics), since=since
+    )
+    claims = await scratch.claim(coverage.logs)
+    total = sum(standing.next_offset - coverage.logs[name].start for name, standing in standings.items())
+    folding = Folding(
+        source,
+        scratch,
+        claims,
+        given_up=given_up,
+        wanted=None if scope.all_ids else Window(scope.first_id, scope.last_id),
+        jobs=question.jobs,
+        told=lambda folded: told(folded, total),
+    )
+    try:
+        await folding.fold_to({name: standing.next_offset for name, standing in standings.items()})
+    finally:
+        folding.close()  # what is left is little
+    async with scratch.cut() as ends:
+        await catch_up(folding, scratch, source, ends)
+        counts = await differences.find(scratch, scope)
+    verdict = await _describe(scratch, coverage, folding.folded, ends, counts, question.limit)
+    verdict.executions = executions
+    if verdict.described:
+        await _search(source, coverage, verdict)
+    if repair and verdict.different:
+        verdict.repaired = await _repair(source, scratch, folding, None if coverage.complete else False)
+    return verdict
+
+
+def check_fold(standings: Mapping[TopicPartition, Standing]) -> None:
+    """Refuse a table that nobody has written, or that another version of the fold has."""
+    if not standings:
+        message = "the table has no positions: no consumer has applied anything"
+        raise WexError(message, "`wex consume` applies what is in the log.", ExitCode.REFUSED)
+    versions = {standing.fold_version for standing in standings.values()} - {FOLD_VERSION}
+    if versions:
+        message = f"the table was folded by version {max(versions)} of the fold, this is version {FOLD_VERSION}"
+        raise WexError(message, "Run the version that made the table, or `wex replay start`.", ExitCode.REFUSED)
+
+
+def _scope(question: Question, executions: int) -> Scope:
+    scope = Scope(workflow_id=question.workflow_id, since=question.since)
+    if question.execution_id is not None:
+        return scope._replace(first_id=question.execution_id, last_id=question.execution_id)
+    if question.sample is None or question.sample >= executions:
+        return scope
+    # Ids are digests: a window of them is as good as a draw of each, and finds rows that are missing as well.
+    width = IDS * question.sample // executions
+    first = random.Random(question.seed).randrange(IDS - width)  # noqa: S311 - a sample is to be drawn again
+    return scope._replace(first_id=UUID(int=first), last_id=UUID(int=first + width))
+
+
+async def catch_up(
+    folding: Folding, shadow: Shadow, source: LogSource, ends: Mapping[TopicPartition, Standing]
+) -> None:
+    """Fold what lies between the shadow and where the table stands at the moment that is looked at."""
+    new = ends.keys() - folding.next_offsets.keys()
+    if new:
+        folding.stand_at(await shadow.claim(await source.logs(new)))
+    behind = {name: end.next_offset for name, end in ends.items() if end.next_offset < folding.next_offsets[name]}
+    if behind:
+        message = f"positions were moved back meanwhile: {', '.join(map(str, sorted(behind)))}"
+        raise WexError(message, "Run it again.")
+    await folding.fold_to({name: end.next_offset for name, end in ends.items()})
+
+
+async def _describe(
+    scratch: Shadow,
+    coverage: Coverage,
+    folded: Folded,
+    ends: Mapping[TopicPartition, Standing],
+    counts: Sequence[Count],
+    limit: int,
+) -> Verdict:
+    """Tell what differs from what cannot be verified: rows that know more than a log which is not all there."""
+    verdict = Verdict(coverage, folded, ends, 0)
+    if coverage.complete:
+        verdict.counts = counts
+        verdict.described = await differences.first(scratch, limit)
+        return verdict
+    verdict.counts = [each for each in counts if not each.lacks]
+    verdict.unverifiable = [each for each in counts if each.lacks]
+    verdict.described = await differences.first(scratch, limit, lacks=False)
+    verdict.unverifiable_described = await differences.first(scratch, limit, lacks=True)
+    return verdict
+
+
+async def _search(source: LogSource, coverage: Coverage, verdict: Verdict) -> None:
+    """Read the log once more for the events that decide what is described."""
+    search = verdict.search = Search(verdict.described)
+    spans = {name: Span(log.start, verdict.ends[name].next_offset) for name, log in coverage.logs.items()}
+    async for stretches in read(source, {} if search.over else spans):
+        for name, stretch in stretches.items():
+            search.look(name, stretch.records)
+        if search.over:
+            break
+
+
+async def _repair(source: LogSource, scratch: Shadow, folding: Folding, lacks: bool | None) -> int:
+    """Mend page by page, each while no consumer applies and the scratch stands where the table stands."""
+    repaired = 0
+    # What executions point at comes before them, and goes after them.
+    for relations in (differences.CATALOGUE, differences.EXECUTIONS, differences.CATALOGUE):
+        async for page in differences.pages(scratch, relations, lacks=lacks):
+            async with scratch.locked() as ends:
+                await catch_up(folding, scratch, source, ends)
+                await differences.mend(scratch, page)
+            repaired += len(page) if relations is differences.EXECUTIONS else 0
+    return repaired

@@ -1,0 +1,175 @@
+"""A replay: a shadow that is built to take the table's place, its steps, and the exchange of the two.
+
+The steps are kept in the shadow itself, so that they come and go with it. Each can be begun again after a kill: the
+bulk is folded with positions of its own, indexes are made one by one, and what exchanges the tables is one transaction.
+After the swap the shadow holds the old table, until it is dropped or exchanged back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from events.fold import FOLD_VERSION
+from events.position import TopicPartition
+from store import differences
+from store.differences import Scope
+from store.shadow import Shadow, Standing
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    Connection = asyncpg.Connection[asyncpg.Record]
+
+SCHEMA = "wex_replay"
+
+
+class Step(StrEnum):
+    """What a replay does, in this order. What is kept is the last step that began and that is not over in a moment."""
+
+    CREATE = "create"  # the schema, by the migrations
+    FOLD = "fold"  # the bulk of the log
+    INDEX = "index"  # what was put off: indexes and foreign keys
+    CARRY = "carry"  # what the table knows and the log has no longer
+    READY = "ready"  # to be looked at, and swapped
+    CATCH_UP = "catch_up"  # what was applied meanwhile; the first step of a swap
+    LOCK = "lock"  # nothing is applied from here on until the end of the swap
+    EXCHANGE = "exchange"  # positions, rights, tables: everything but the end of the transaction
+    SWAPPED = "swapped"  # the shadow holds the old table
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a replay stands.
+
+    Attributes:
+        step: the last step that was kept.
+        fold_version: of the fold that fills the shadow.
+        next_offsets: how far the shadow has folded each partition.
+        carried: executions that were carried over.
+    """
+
+    step: Step
+    fold_version: int
+    started_at: datetime
+    changed_at: datetime
+    next_offsets: Mapping[TopicPartition, int]
+    carried: int
+
+
+async def state(shadow: Shadow) -> State | None:
+    """Return where the replay stands; None if there is none, or one that was killed before it began."""
+    async with shadow.use() as connection:
+        if not await connection.fetchval(shadow.sql("replay_exists"), shadow.schema):
+            return None
+        found = await connection.fetchrow(shadow.sql("read_replay"))
+        if found is None:
+            return None
+        positions = await connection.fetch(shadow.sql("read_shadow_positions"))
+        carried = await connection.fetchval(shadow.sql("count_carried"))
+    offsets = {TopicPartition(r["topic"], r["partition"]): r["next_offset"] for r in positions}
+    return State(Step(found["step"]), found["fold_version"], found["started_at"], found["changed_at"], offsets, carried)
+
+
+async def begin(shadow: Shadow) -> None:
+    """Make the shadow; whatever was left of one that never began is dropped first."""
+    await shadow.drop()
+    await shadow.create(scratch=False)
+    async with shadow.use() as connection, connection.transaction():
+        await connection.execute(shadow.sql("create_carried"))
+        await connection.execute(shadow.sql("create_replay"))
+        await connection.execute(shadow.sql("begin_replay"), Step.FOLD, FOLD_VERSION)
+
+
+async def move(shadow: Shadow, step: Step) -> None:
+    """Keep that a step has begun."""
+    async with shadow.use() as connection:
+        await connection.execute(shadow.sql("move_replay"), step)
+
+
+async def make_deferred(shadow: Shadow) -> None:
+    """Make the indexes and foreign keys that were put off, each in a transaction of its own."""
+    async with shadow.use() as connection:
+        while await connection.fetchval(shadow.sql("count_deferred")):
+            await connection.execute(shadow.sql("make_deferred"))
+        await connection.execute(shadow.sql("analyze_shadow"))
+
+
+async def carry(shadow: Shadow) -> None:
+    """Merge what the table knows and the log lacks into the shadow, and note whose rows those were."""
+    await differences.find(shadow, Scope())
+    async with shadow.use() as connection:
+        await connection.execute(shadow.sql("note_carried"))
+    await differences.carry(shadow)
+
+
+async def carried(shadow: Shadow, limit: int) -> list[str]:
+    """Return ids of executions that were carried over."""
+    async with shadow.use() as connection:
+        return [r["id"] for r in await connection.fetch(shadow.sql("list_carried"), limit)]
+
+
+async def rows(shadow: Shadow) -> tuple[int, int]:
+    """Return how many executions the table has, and how many the shadow."""
+    async with shadow.use() as connection:
+        found = await connection.fetchrow(shadow.sql("count_rows"))
+    assert found is not None, "an aggregate has a row"
+    return found["table_rows"], found["shadow_rows"]
+
+
+async def dependents(shadow: Shadow) -> list[str]:
+    """Return what others have hung on the tables: it would stay with the old ones."""
+    async with shadow.use() as connection:
+        return [r["name"] for r in await connection.fetch(shadow.sql("read_dependents"))]
+
+
+async def set_aside(shadow: Shadow) -> dict[TopicPartition, int]:
+    """Return where the old table stood when it was swapped out."""
+    async with shadow.use() as connection:
+        found = await connection.fetch(shadow.sql("read_set_aside"))
+    return {TopicPartition(r["topic"], r["partition"]): r["next_offset"] for r in found}
+
+
+@asynccontextmanager
+async def swapping(shadow: Shadow) -> AsyncIterator[dict[TopicPartition, Standing]]:
+    """Exchange table and shadow at the end, in the transaction in which nothing is applied any more.
+
+    The caller folds what lies between the shadow and the positions that it is given. Readers wait for the exchange
+    alone; if one of them holds a table for long, nothing is done.
+
+    Raises:
+        UnavailableError: a reader held a table for long, or the database went away; nothing was done.
+    """
+    async with shadow.locked() as ends:
+        yield ends
+        async with shadow.use() as connection:
+            await connection.execute(shadow.sql("set_aside_positions"))
+            await connection.execute(shadow.sql("take_over_positions"), shadow.group, FOLD_VERSION)
+            await connection.execute(shadow.sql("adopt_dead_letters"))
+            await connection.execute(shadow.sql("adopt_withheld_payloads"))
+            await _exchange(connection, shadow, Step.SWAPPED)
+
+
+async def rollback(shadow: Shadow) -> None:
+    """Exchange the old table back, and let every group go on where it stood.
+
+    Raises:
+        UnavailableError: a reader held a table for long, or the database went away; nothing was done.
+    """
+    async with shadow.locked(), shadow.use() as connection:
+        await connection.execute(shadow.sql("drop_new_positions"))
+        await connection.execute(shadow.sql("restore_positions"))
+        await connection.execute(shadow.sql("drop_set_aside"))
+        await connection.execute(shadow.sql("disown_dead_letters"))
+        await _exchange(connection, shadow, Step.READY)
+
+
+async def _exchange(connection: Connection, shadow: Shadow, step: Step) -> None:
+    await connection.execute(shadow.sql("hurry_locks"))
+    await connection.execute(shadow.sql("copy_rights"))
+    await connection.execute(shadow.sql("exchange"))
+    await connection.execute(shadow.sql("move_replay"), step)

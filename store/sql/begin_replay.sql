@@ -1,0 +1,1 @@
+INSERT INTO shadow_schema.replay (step, fold_version) VALUES ($1, $2)

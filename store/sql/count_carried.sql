@@ -1,0 +1,1 @@
+SELECT count(*) FROM shadow_schema.carried WHERE relation = 'workflow_executions'

@@ -1,0 +1,1 @@
+SELECT count(*) FROM live_schema.workflow_executions

@@ -1,0 +1,1 @@
+TRUNCATE shadow_schema.differing

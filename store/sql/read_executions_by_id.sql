@@ -1,0 +1,1 @@
+SELECT * FROM live_schema.workflow_executions WHERE id = any($1::uuid[])

@@ -1,0 +1,5 @@
+-- The offsets that operators gave up, in the order in which they decided.
+SELECT topic, partition, accepted_from, accepted_to
+FROM live_schema.incidents
+WHERE resolution = 'accepted'
+ORDER BY resolved_at, id
