@@ -28,6 +28,7 @@ from consumer.record_batch import UnreadableError, read_stretch
 
 ANSWER_BYTES_MAX = 1_048_576  # of whole batches; the first one comes even if it is larger
 ANSWER_WAIT_MS = 100  # the records are there already, unless an open transaction holds them back
+ANSWER_SECONDS = 10.0  # a broker that does not answer holds nobody up for longer
 READ_COMMITTED = 1
 REFETCHES_MAX = 2  # a flipped bit on the way is gone the next time; one on the broker's disk is not
 REFETCH_SECONDS = 0.2
@@ -62,7 +63,8 @@ async def _fetch(client: AIOKafkaClient, partition: KafkaPartition, offset: int)
         raise LeaderNotAvailableError(partition)
     asked = [(partition.topic, [(partition.partition, offset, ANSWER_BYTES_MAX)])]
     request = FetchRequest(ANSWER_WAIT_MS, 1, ANSWER_BYTES_MAX, READ_COMMITTED, asked)
-    answer = await client.send(leader, request)
+    async with asyncio.timeout(ANSWER_SECONDS):  # for the answer alone: what is in it takes as long as it takes
+        answer = await client.send(leader, request)
     if not answer.topics:  # the broker throttles this client, by a quota
         msg = f"the broker throttles this client for {answer.throttle_time_ms} ms"
         raise RequestTimedOutError(msg)

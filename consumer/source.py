@@ -42,7 +42,6 @@ STOP_TIMEOUT_SECONDS = 8.0  # the client can hang while it leaves the group; it 
 CLOSE_TIMEOUT_SECONDS = 1.0  # its connections after that, which close without an answer
 REBALANCE_TIMEOUT_MS = 30_000  # aiokafka's own default is the session timeout, too short for a batch under way
 ASK_SECONDS = 5.0  # for one question beside the fetching: a broker that does not answer holds nobody up for long
-SLOW_READ_SECONDS = 10.0
 ROOM_KEPT = 4  # a part of the records of a fetch is for partitions that the client would not come to yet
 FEWER_RECORDS = 16  # after a fetch that inflated too much, the next ask for a part of the records
 
@@ -245,8 +244,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         """
         with _failing(f"{partition} cannot be read slowly"):
             try:
-                async with asyncio.timeout(SLOW_READ_SECONDS):
-                    return await slow_path.read_slowly(self._client, _theirs(partition), offset)
+                return await slow_path.read_slowly(self._client, _theirs(partition), offset)
             except OffsetOutOfRangeError as error:
                 raise OutOfRangeError([partition]) from error
 

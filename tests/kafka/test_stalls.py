@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.lives import event
 from tests.stack import Servers
 
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
-LENGTH_AT = slice(8, 12)  # of a batch, in its header
+LENGTH_AT = 8  # of a batch, in its header
 
 
 @pytest.fixture(autouse=True)
@@ -47,15 +48,20 @@ def test_time_without_fetches_does_not_count() -> None:
     assert watch.standing({A: 5}, 130, 63) == (A,)
 
 
-def damage_length(file: Path, batch: int) -> bytes:
-    """Make the broker itself stumble over a batch, by a length that cannot be; return what was there."""
+@contextmanager
+def damaged_length(file: Path, batch: int) -> Iterator[None]:
+    """Make the broker itself stumble over a batch, by a length that cannot be; it could not even start with that."""
     start, _ = batches(file)[batch]
-    with file.open("r+b") as log:
-        log.seek(start + LENGTH_AT.start)
+    with file.open("r+b", buffering=0) as log:
+        log.seek(start + LENGTH_AT)
         before = log.read(4)
-        log.seek(start + LENGTH_AT.start)
-        log.write((1).to_bytes(4))
-    return before
+        try:
+            log.seek(start + LENGTH_AT)
+            log.write((1).to_bytes(4))
+            yield
+        finally:
+            log.seek(start + LENGTH_AT)
+            log.write(before)
 
 
 async def halted(database_url: str) -> bool:
@@ -74,15 +80,15 @@ async def test_damage_that_the_broker_finds_halts_the_partition(
     async with consuming(service):
         await until(lambda: applied(database_url, topic, 20), "what is whole is applied")
     await produce(bootstrap, topic, encoded(event("started", run=f"b-{n}") for n in range(20)), partitions=2)
-    damage_length(file, len(batches(file)) - 1)
     service = make_service(bootstrap, PostgresStore(database_url), topic)
     enough = asyncio.Event()
-    async with consuming(service):
-        load = asyncio.create_task(_keep_busy(bootstrap, topic, enough))
-        await until(lambda: halted(database_url), "the damage is noticed")
-        enough.set()
-        busy = await load
-        await until(lambda: applied(database_url, topic, 30 + busy), "the other partition goes on")
+    with damaged_length(file, len(batches(file)) - 1):
+        async with consuming(service):
+            load = asyncio.create_task(_keep_busy(bootstrap, topic, enough))
+            await until(lambda: halted(database_url), "the damage is noticed")
+            enough.set()
+            busy = await load
+            await until(lambda: applied(database_url, topic, 30 + busy), "the other partition goes on")
     [incident] = await fetch(database_url, "SELECT kind, partition, from_offset, detail FROM incidents")
     assert (incident["kind"], incident["partition"], incident["from_offset"]) == ("corrupt", 0, 10)
     assert "broker" in incident["detail"]
