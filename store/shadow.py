@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Self
 from uuid import UUID, uuid4
 
@@ -49,11 +50,13 @@ class Standing(NamedTuple):
 
 
 class GivenUp(NamedTuple):
-    """An operator's decision: the position went from one offset to another, forwards or backwards."""
+    """An operator's decision about an incident: the position went from one offset to another, forwards or backwards."""
 
     partition: TopicPartition
     accepted_from: int
     accepted_to: int
+    kind: str
+    decided_at: datetime
 
 
 class Shadow:
@@ -149,7 +152,14 @@ class Shadow:
         async with self.use() as connection:
             records = await connection.fetch(self.sql("read_given_up"))
         return [
-            GivenUp(TopicPartition(r["topic"], r["partition"]), r["accepted_from"], r["accepted_to"]) for r in records
+            GivenUp(
+                TopicPartition(r["topic"], r["partition"]),
+                r["accepted_from"],
+                r["accepted_to"],
+                r["kind"],
+                r["resolved_at"],
+            )
+            for r in records
         ]
 
     async def claim(self, logs: Mapping[TopicPartition, LogRange]) -> dict[TopicPartition, Claim]:

@@ -36,6 +36,7 @@ def cover(
     logs: LogRanges,
     *,
     gaps: Mapping[TopicPartition, Iterable[Span]],
+    anew: Collection[TopicPartition] = (),
     compacted: Collection[str] = (),
     since: Mapping[TopicPartition, int] | None = None,
 ) -> Coverage:
@@ -45,6 +46,7 @@ def cover(
         standings: how far the table stands in every partition.
         logs: where the log of every partition that Kafka has begins and ends.
         gaps: what operators gave up.
+        anew: partitions whose log an operator accepted as another one, or had read once more.
         compacted: topics that keep one event of each execution.
         since: reads partitions from later offsets on; one that is not named has nothing to be read.
 
@@ -63,6 +65,8 @@ def cover(
             gone.append(f"Kafka has no partition {partition}")
         elif wanted < read[partition].start:
             gone.append(f"the log of {partition} begins at {log.start}")
+        if partition in anew:
+            gone.append(f"the log of {partition} was accepted as another one")
         gone += [f"{partition} was given up from {a} to {b - 1}" for a, b in gaps.get(partition, ()) if b > wanted]
     return Coverage(read, tuple(gone))
 

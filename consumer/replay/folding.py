@@ -12,9 +12,11 @@ import hashlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from consumer.chunk import Chunk, Prepared, Refusal, Span
+from consumer.incident_kinds import KINDS
 from consumer.record import Record, Stretch
 from consumer.replay.decoding import Decoders, Window
 from consumer.replay.log_reader import Stretches, read
@@ -26,6 +28,7 @@ from store.shadow import GivenUp, Shadow
 
 CHUNK_RECORDS = 10_000  # held at a time: one that is written, one that is read, and one for each job
 CHUNK_BYTES = 16 * 1_048_576  # of values
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 MUCH_RECORDS = 50_000  # below, starting processes takes longer than it saves
 
 
@@ -229,7 +232,7 @@ async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
 def gaps(decisions: Iterable[GivenUp]) -> dict[TopicPartition, list[Span]]:
     """Return the offsets that were given up and never read after all: going back reads them again."""
     found: dict[TopicPartition, list[Span]] = {}
-    for partition, accepted_from, accepted_to in decisions:
+    for partition, accepted_from, accepted_to, *_ in decisions:
         spans = found.setdefault(partition, [])
         if accepted_to > accepted_from:
             spans.append(Span(accepted_from, accepted_to))
@@ -237,6 +240,16 @@ def gaps(decisions: Iterable[GivenUp]) -> dict[TopicPartition, list[Span]]:
             cut = (Span(span.from_offset, min(span.next_offset, accepted_to)) for span in spans)
             found[partition] = [span for span in cut if span.from_offset < span.next_offset]
     return {partition: sorted(spans) for partition, spans in found.items() if spans}
+
+
+def begun_anew(decisions: Iterable[GivenUp], *, since: datetime = ALWAYS) -> set[TopicPartition]:
+    """Return the partitions whose log may be another one than that from which the table has its first rows."""
+    anew = {kind for kind, meant in KINDS.items() if meant.another_log}
+    return {
+        each.partition
+        for each in decisions
+        if each.decided_at >= since and (each.accepted_to <= each.accepted_from or each.kind in anew)
+    }
 
 
 def readable(span: Span, gaps_: Iterable[Span]) -> list[Span]:

@@ -11,11 +11,11 @@ from enum import StrEnum
 from typing import TypeVar
 
 from consumer.errors import ExitCode, WexError
+from consumer.replay import refusals
 from consumer.replay.coverage import Coverage, cover
-from consumer.replay.folding import Folded, Folding, gaps
+from consumer.replay.folding import Folded, Folding, begun_anew, gaps
 from consumer.replay.log_source import LogSource
 from consumer.replay.verify import catch_up
-from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from events.publisher.topics import compacted_topics
 from store import differences, replays
@@ -130,7 +130,7 @@ class Rebuild:
                 self._reached(Step.CREATE)
                 await replays.begin(self._shadow)
             else:
-                _check(state)
+                refusals.check(state)
             await self._build((await self._state()).step)
             return await self._report()
 
@@ -144,7 +144,7 @@ class Rebuild:
     async def diff(self, limit: int) -> Preview:
         """Say what a swap would change, with table and shadow seen at one moment."""
         async with self._held() as state, self._reading():
-            _check_ready(state)
+            refusals.check_ready(state)
             folding, _ = await self._folding()
             await catch_up(folding, self._shadow, self._source, await self._shadow.standings())
             async with self._shadow.cut() as ends:
@@ -156,7 +156,7 @@ class Rebuild:
     async def swap(self, accepted: Collection[str] = ()) -> Swapped:
         """Put the shadow in the table's place, once nothing stands against it that is not accepted."""
         async with self._held() as state, self._reading():
-            _check_ready(state)
+            refusals.check_ready(state)
             self._reached(Step.CATCH_UP)
             folding, coverage = await self._folding()
             await self._come_near(folding)
@@ -172,7 +172,7 @@ class Rebuild:
             if state.step is not Step.SWAPPED:
                 message = "there is no swap to take back"
                 raise WexError(message, "`wex replay status` says where the replay stands.", ExitCode.REFUSED)
-            await self._refuse_hole()
+            await refusals.check_hole(self._shadow, self._source)
             await _trying(lambda: replays.rollback(self._shadow))
 
     async def abort(self) -> None:
@@ -254,8 +254,9 @@ class Rebuild:
         topics = {partition.topic for partition in standings}
         logs = await self._source.ranges(topics)
         compacted = await compacted_topics(self._servers, topics)
-        coverage = cover(standings, logs, gaps=gaps(given_up), compacted=compacted)
+        coverage = cover(standings, logs, gaps=gaps(given_up), anew=begun_anew(given_up), compacted=compacted)
         claims = await self._shadow.claim(coverage.logs)
+        refusals.check_logs(claims, coverage.logs, begun_anew(given_up, since=(await self._state()).started_at))
         total = _behind(standings, {name: claim.next_offset for name, claim in claims.items()})
         folding = Folding(
             self._source,
@@ -301,32 +302,6 @@ class Rebuild:
             message = "nothing was swapped: " + "; ".join(against.values())
             flags = " ".join(f"--accept {reason}" for reason in against)
             raise WexError(message, f"`wex replay diff` shows what would change; {flags} goes on.", ExitCode.REFUSED)
-
-    async def _refuse_hole(self) -> None:
-        """Refuse to go back to where the log does not reach any more."""
-        stood = await replays.set_aside(self._shadow)
-        logs = await self._source.ranges({partition.topic for partition in stood})
-        starts = {partition: log.start for partition, log in logs.items()}
-        lost = [f"{p} from {at} to {starts[p] - 1}" for p, at in sorted(stood.items()) if starts.get(p, 0) > at]
-        if lost:
-            message = f"the log has lost what the old table has not applied: {', '.join(lost)}"
-            raise WexError(message, "Keep the new table.", ExitCode.REFUSED)
-
-
-def _check(state: State) -> None:
-    if state.step is Step.SWAPPED:
-        message = "a replay is swapped in, and its old table is still there"
-        raise WexError(message, "`wex replay drop` or `wex replay rollback` first.", ExitCode.REFUSED)
-    if state.fold_version != FOLD_VERSION:
-        message = f"the shadow is folded by version {state.fold_version}, this is version {FOLD_VERSION}"
-        raise WexError(message, "`wex replay abort`, then start again.", ExitCode.REFUSED)
-
-
-def _check_ready(state: State) -> None:
-    _check(state)
-    if state.step is not Step.READY:
-        message = f"the replay is not ready: it was interrupted at the step {state.step}"
-        raise WexError(message, "`wex replay start` goes on.", ExitCode.REFUSED)
 
 
 def _behind(standings: Mapping[TopicPartition, Standing], next_offsets: Mapping[TopicPartition, int]) -> int:

@@ -14,7 +14,7 @@ from consumer.errors import ExitCode, WexError
 from consumer.replay.coverage import Coverage, cover
 from consumer.replay.deciding import Search
 from consumer.replay.decoding import Window
-from consumer.replay.folding import Folded, Folding, gaps
+from consumer.replay.folding import Folded, Folding, begun_anew, gaps
 from consumer.replay.log_reader import read
 from consumer.replay.log_source import LogSource
 from events.fold import FOLD_VERSION
@@ -117,7 +117,12 @@ async def _verify(
     logs = await source.ranges(topics)
     since = None if question.since is None else await source.offsets_at(logs, question.since - SKEW)
     coverage = cover(
-        standings, logs, gaps=gaps(given_up), compacted=await compacted_topics(servers, topics), since=since
+        standings,
+        logs,
+        gaps=gaps(given_up),
+        anew=begun_anew(given_up),
+        compacted=await compacted_topics(servers, topics),
+        since=since,
     )
     claims = await scratch.claim(coverage.logs)
     total = sum(standing.next_offset - coverage.logs[name].start for name, standing in standings.items())

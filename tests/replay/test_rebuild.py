@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -24,14 +23,13 @@ from store.shadow import Shadow
 from tests.consuming import applied as applied_all
 from tests.consuming import consume_all, consuming, fetch, make_service, produce, rows, until
 from tests.replay.applying import apply_all
+from tests.replay.conftest import Rebuilding
 from tests.replay.databases import crossing, fingerprint, objects
 from tests.replay.load import EVENTS_EACH, records
 from tests.replay.test_verify import delete_records, execute, verified
 from tests.stack import Servers
 
 EXECUTIONS = 200
-
-Rebuilding = Callable[[], Rebuild]
 
 
 @pytest.fixture
@@ -40,12 +38,6 @@ async def applied(servers: Servers, database_url: str, topic: str) -> str:
     await produce(servers.kafka_bootstrap_servers, topic, records(EXECUTIONS))
     await apply_all(servers.kafka_bootstrap_servers, database_url, topic)
     return database_url
-
-
-@pytest.fixture
-def rebuild(servers: Servers, database_url: str) -> Rebuilding:
-    """Makes a replay of the test's database."""
-    return lambda: Rebuild(servers.kafka_bootstrap_servers, database_url, "tests")
 
 
 async def test_a_rebuilt_table_is_the_table(servers: Servers, applied: str, topic: str, rebuild: Rebuilding) -> None:
@@ -276,7 +268,7 @@ async def test_a_changed_fold_is_released_by_replay_diff_and_swap(
         return State(state.run, registers, state.created_at, state.updated_at)
 
     with monkeypatch.context() as changed:
-        for module in ("consumer.core", "consumer.replay.verify", "consumer.replay.rebuild"):
+        for module in ("consumer.core", "consumer.replay.verify", "consumer.replay.refusals"):
             changed.setattr(f"{module}.FOLD_VERSION", FOLD_VERSION + 1)
         for module in ("store.postgres", "store.replays"):
             changed.setattr(f"{module}.FOLD_VERSION", FOLD_VERSION + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from consumer.chunk import Span
 from consumer.commands.progress import Progress
 from consumer.replay.coverage import Coverage, cover
 from consumer.replay.deciding import DECIDED_BY, decides
-from consumer.replay.folding import gaps, readable
+from consumer.replay.folding import begun_anew, gaps, readable
 from consumer.replay.log_reader import LogLostError
 from events.position import TopicPartition
 from store.batch import LogRange
@@ -20,6 +21,12 @@ from store.shadow import GivenUp, Standing
 from store.statements import between
 
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
+DECIDED = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def given_up(accepted_from: int, accepted_to: int, kind: str = "corrupt") -> GivenUp:
+    """A decision of an operator."""
+    return GivenUp(A, accepted_from, accepted_to, kind, DECIDED)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +43,29 @@ def test_what_was_given_up_is_what_was_never_read_after_all(
     decisions: list[tuple[int, int]], expected: list[tuple[int, int]]
 ) -> None:
     """Going forward gives offsets up, going back reads them again."""
-    assert gaps(GivenUp(A, *decision) for decision in decisions).get(A, []) == expected
+    assert gaps(given_up(*decision) for decision in decisions).get(A, []) == expected
+
+
+@pytest.mark.parametrize(
+    ("decision", "anew"),
+    [
+        (("gap", 3, 5), False),
+        (("corrupt", 3, 5), False),
+        (("corrupt", 5, 3), True),
+        (("recreated", 3, 5), True),
+        (("another_log", 3, 5), True),
+        (("truncated", 3, 5), True),
+        (("recreated", 0, 0), True),
+    ],
+)
+def test_a_log_that_was_accepted_as_another_one_is_not_all_there(decision: tuple[str, int, int], anew: bool) -> None:
+    """What the log before it held is gone, wherever the position went; a gap alone leaves the log what it is."""
+    kind, start, end = decision
+    decisions = [given_up(start, end, kind)]
+    assert begun_anew(decisions) == ({A} if anew else set())
+    assert begun_anew(decisions, since=DECIDED + timedelta(seconds=1)) == set()
+    found = cover({A: standing(5)}, {A: LogRange(0, 9)}, gaps={}, anew=begun_anew(decisions))
+    assert found.complete is not anew
 
 
 @pytest.mark.parametrize(

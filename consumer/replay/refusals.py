@@ -1,0 +1,67 @@
+"""What a step of a replay refuses, with the command that is in turn instead."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from consumer.errors import ExitCode, WexError
+from consumer.replay.log_source import LogSource
+from events.fold import FOLD_VERSION
+from events.position import TopicPartition
+from store import replays
+from store.batch import Claim, LogRange
+from store.replays import State, Step
+from store.shadow import Shadow
+
+START_AGAIN = "`wex replay abort`, then start again."
+
+
+def check(state: State) -> None:
+    """Refuse to build a shadow that is swapped in, or that another version of the fold has begun."""
+    if state.step is Step.SWAPPED:
+        message = "a replay is swapped in, and its old table is still there"
+        raise WexError(message, "`wex replay drop` or `wex replay rollback` first.", ExitCode.REFUSED)
+    if state.fold_version != FOLD_VERSION:
+        message = f"the shadow is folded by version {state.fold_version}, this is version {FOLD_VERSION}"
+        raise WexError(message, START_AGAIN, ExitCode.REFUSED)
+
+
+def check_ready(state: State) -> None:
+    """Refuse to look at a shadow that is not built yet, or to swap it in."""
+    check(state)
+    if state.step is not Step.READY:
+        message = f"the replay is not ready: it was interrupted at the step {state.step}"
+        raise WexError(message, "`wex replay start` goes on.", ExitCode.REFUSED)
+
+
+def check_logs(
+    claims: Mapping[TopicPartition, Claim], logs: Mapping[TopicPartition, LogRange], anew: Collection[TopicPartition]
+) -> None:
+    """Refuse a shadow whose log is not the table's any more.
+
+    Args:
+        claims: where the shadow stands, and in which topic.
+        logs: what there is to read.
+        anew: partitions whose log an operator accepted as another one since the shadow was begun.
+    """
+    others = {
+        name
+        for name, claim in claims.items()
+        if None not in (claim.topic_id, logs[name].topic_id) and claim.topic_id != logs[name].topic_id
+    }
+    if others := others | set(anew):
+        message = (
+            f"the shadow was folded from another log than the table has now: {', '.join(map(str, sorted(others)))}"
+        )
+        raise WexError(message, START_AGAIN, ExitCode.REFUSED)
+
+
+async def check_hole(shadow: Shadow, source: LogSource) -> None:
+    """Refuse to go back to where the log does not reach any more."""
+    stood = await replays.set_aside(shadow)
+    logs = await source.ranges({partition.topic for partition in stood})
+    starts = {partition: log.start for partition, log in logs.items()}
+    lost = [f"{p} from {at} to {starts[p] - 1}" for p, at in sorted(stood.items()) if starts.get(p, 0) > at]
+    if lost:
+        message = f"the log has lost what the old table has not applied: {', '.join(lost)}"
+        raise WexError(message, "Keep the new table.", ExitCode.REFUSED)
