@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,6 +84,17 @@ class Folding:
     def stand_at(self, claims: Mapping[TopicPartition, Claim]) -> None:
         """Believe the shadow about where it stands."""
         self.next_offsets |= {partition: claim.next_offset for partition, claim in claims.items()}
+
+    @contextmanager
+    def taken_back(self) -> Iterator[None]:
+        """Stand where the shadow stood before, if the transaction in which it is moved comes to nothing."""
+        stood, folded = dict(self.next_offsets), replace(self.folded)
+        try:
+            yield
+        except BaseException:
+            # A partition that was new in it is forgotten: the shadow has no row of it any more, nor anything folded.
+            self.next_offsets, self.folded = stood, folded
+            raise
 
     def close(self) -> None:
         """End the processes that decode."""

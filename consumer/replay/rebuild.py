@@ -19,7 +19,6 @@ from consumer.replay.verify import catch_up
 from events.position import TopicPartition
 from events.publisher.topics import compacted_topics
 from store import differences, replays
-from store.batch import LogRange
 from store.differences import Count, Difference, Scope
 from store.errors import UnavailableError
 from store.replays import State, Step
@@ -269,15 +268,12 @@ class Rebuild:
         return folding, coverage
 
     async def _swap_once(self, folding: Folding) -> Swapped:
-        # A try that came to nothing has taken back what it had folded.
-        folding.stand_at(
-            await self._shadow.claim({name: LogRange(at, at) for name, at in folding.next_offsets.items()})
-        )
         begun, before = time.monotonic(), folding.folded.records
-        async with replays.swapping(self._shadow) as ends:
-            self._reached(Step.LOCK)
-            await catch_up(folding, self._shadow, self._source, ends)
-            self._reached(Step.EXCHANGE)
+        with folding.taken_back():
+            async with replays.swapping(self._shadow) as ends:
+                self._reached(Step.LOCK)
+                await catch_up(folding, self._shadow, self._source, ends)
+                self._reached(Step.EXCHANGE)
         self._reached(Step.SWAPPED)
         return Swapped(folding.folded.records - before, time.monotonic() - begun)
 

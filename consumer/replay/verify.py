@@ -180,7 +180,11 @@ async def catch_up(
     """Fold what lies between the shadow and where the table stands at the moment that is looked at."""
     new = ends.keys() - folding.next_offsets.keys()
     if new:
-        folding.stand_at(await shadow.claim(await source.logs(new)))
+        logs = await source.ranges({name.topic for name in new})
+        if lost := sorted(new - logs.keys()):
+            message = f"Kafka has no partition {', '.join(map(str, lost))}, of which the table has a position"
+            raise WexError(message, "Are these the brokers that the consumers read from?")
+        folding.stand_at(await shadow.claim({name: logs[name] for name in new}))
     behind = {name: end.next_offset for name, end in ends.items() if end.next_offset < folding.next_offsets[name]}
     if behind:
         message = f"positions were moved back meanwhile: {', '.join(map(str, sorted(behind)))}"
