@@ -90,11 +90,15 @@ async def verify(
     """Compare the table with the fold of the log up to the table's own positions, and mend it if that is asked for.
 
     Raises:
-        WexError: there is nothing to verify, or the table belongs to another version of the fold.
+        WexError: there is nothing to verify, the table belongs to another version of the fold, or what is asked would
+            mend rows from a part of their events.
         LogLostError: the log is not the one that was applied, or cannot be read.
         SourceError: no broker answers.
         StoreError: the database does not answer, or refuses.
     """
+    if repair and question.since is not None:
+        message = "--since reads a part of the log, and rows would be mended from a part of their events"
+        raise WexError(message, "Repair without it, or with --execution or --workflow.", ExitCode.USAGE)
     async with LogSource(servers) as source, Shadow(url, SCHEMA, group=group) as scratch:
         await scratch.drop()  # what a verify that was killed has left
         try:

@@ -74,6 +74,11 @@ def test_what_cannot_be_done_says_why(wex: Wex, database_url: str) -> None:
     """A broker that does not answer is 5, a table of another version 8, and a time that is none 2."""
     assert wex("verify", "--kafka-bootstrap-servers", NOWHERE).exit_code == 5
     assert wex("verify", "--since", "yesterday").exit_code == 2
+    asyncio.run(fetch(database_url, "DELETE FROM workflow_executions"))
+    ended = wex("repair", "--apply", "--since", "2026-01-01")
+    assert (ended.exit_code, "Repair without it" in ended.stderr) == (2, True)
+    assert wex("repair", "--since", "2026-01-01").exit_code == 4
+    assert asyncio.run(fetch(database_url, "SELECT 1 FROM workflow_executions")) == []
     asyncio.run(fetch(database_url, "UPDATE positions SET fold_version = 99"))
     ended = wex("verify")
     assert (ended.exit_code, "folded by version 99" in ended.stderr) == (8, True)
