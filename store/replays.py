@@ -81,6 +81,8 @@ async def begin(shadow: Shadow) -> None:
     await shadow.create(scratch=False)
     async with shadow.use() as connection, connection.transaction():
         await connection.execute(shadow.sql("create_carried"))
+        await connection.execute(shadow.sql("create_redriven"))
+        await connection.execute(shadow.sql("create_adopted"))
         await connection.execute(shadow.sql("create_replay"))
         await connection.execute(shadow.sql("begin_replay"), Step.FOLD, FOLD_VERSION)
 
@@ -134,6 +136,13 @@ async def set_aside(shadow: Shadow) -> dict[TopicPartition, int]:
     return {TopicPartition(r["topic"], r["partition"]): r["next_offset"] for r in found}
 
 
+async def redriven(shadow: Shadow) -> int:
+    """Return how many dead letters were redriven into the table since the shadow was begun."""
+    async with shadow.use() as connection:
+        found: int = await connection.fetchval(shadow.sql("count_redriven"))
+    return found
+
+
 @asynccontextmanager
 async def swapping(shadow: Shadow) -> AsyncIterator[dict[TopicPartition, Standing]]:
     """Exchange table and shadow at the end, in the transaction in which nothing is applied any more.
@@ -154,18 +163,23 @@ async def swapping(shadow: Shadow) -> AsyncIterator[dict[TopicPartition, Standin
             await _exchange(connection, shadow, Step.SWAPPED)
 
 
-async def rollback(shadow: Shadow) -> None:
-    """Exchange the old table back, and let every group go on where it stood.
+@asynccontextmanager
+async def rolling_back(shadow: Shadow) -> AsyncIterator[None]:
+    """Exchange the old table back at the end, in the transaction in which nothing is applied any more.
+
+    Every group goes on where the old table stood.
 
     Raises:
         UnavailableError: a reader held a table for long, or the database went away; nothing was done.
     """
-    async with shadow.locked(), shadow.use() as connection:
-        await connection.execute(shadow.sql("drop_new_positions"))
-        await connection.execute(shadow.sql("restore_positions"))
-        await connection.execute(shadow.sql("drop_set_aside"))
-        await connection.execute(shadow.sql("disown_dead_letters"))
-        await _exchange(connection, shadow, Step.READY)
+    async with shadow.locked():
+        yield
+        async with shadow.use() as connection:
+            await connection.execute(shadow.sql("drop_new_positions"))
+            await connection.execute(shadow.sql("restore_positions"))
+            await connection.execute(shadow.sql("drop_set_aside"))
+            await connection.execute(shadow.sql("disown_dead_letters"))
+            await _exchange(connection, shadow, Step.READY)
 
 
 async def _exchange(connection: Connection, shadow: Shadow, step: Step) -> None:

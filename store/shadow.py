@@ -162,6 +162,11 @@ class Shadow:
             for r in records
         ]
 
+    async def redriven(self) -> frozenset[int]:
+        """Return the ids of the dead letters that are in the table because somebody redrove them."""
+        async with self.use() as connection:
+            return frozenset(r["id"] for r in await connection.fetch(self.sql("read_redriven")))
+
     async def claim(self, logs: Mapping[TopicPartition, LogRange]) -> dict[TopicPartition, Claim]:
         """Claim partitions of the shadow; one that it does not know yet begins at the start that is given."""
         async with self.use() as connection:

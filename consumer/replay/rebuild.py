@@ -149,6 +149,7 @@ class Rebuild:
             async with self._shadow.cut() as ends:
                 await catch_up(folding, self._shadow, self._source, ends)
                 counts = await differences.find(self._shadow, Scope())
+            await refusals.check_decisions(self._shadow, state)
             described = await differences.first(self._shadow, limit)
             return Preview(counts, described, state.carried, await replays.carried(self._shadow, limit))
 
@@ -163,7 +164,7 @@ class Rebuild:
                 await catch_up(folding, self._shadow, self._source, ends)
                 await self._refuse(state, coverage, accepted)
             await self._come_near(folding)
-            return await _trying(lambda: self._swap_once(folding))
+            return await _trying(lambda: self._swap_once(folding, state))
 
     async def rollback(self) -> None:
         """Put the old table back, and let the consumers go on where it stood."""
@@ -172,7 +173,7 @@ class Rebuild:
                 message = "there is no swap to take back"
                 raise WexError(message, "`wex replay status` says where the replay stands.", ExitCode.REFUSED)
             await refusals.check_hole(self._shadow, self._source)
-            await _trying(lambda: replays.rollback(self._shadow))
+            await _trying(self._rollback_once)
 
     async def abort(self) -> None:
         """Drop a shadow that was not swapped in."""
@@ -255,7 +256,8 @@ class Rebuild:
         compacted = await compacted_topics(self._servers, topics)
         coverage = cover(standings, logs, gaps=gaps(given_up), anew=begun_anew(given_up), compacted=compacted)
         claims = await self._shadow.claim(coverage.logs)
-        refusals.check_logs(claims, coverage.logs, begun_anew(given_up, since=(await self._state()).started_at))
+        refusals.check_logs(claims, coverage.logs)
+        await refusals.check_decisions(self._shadow, await self._state())
         total = _behind(standings, {name: claim.next_offset for name, claim in claims.items()})
         folding = Folding(
             self._source,
@@ -267,12 +269,17 @@ class Rebuild:
         )
         return folding, coverage
 
-    async def _swap_once(self, folding: Folding) -> Swapped:
+    async def _rollback_once(self) -> None:
+        async with replays.rolling_back(self._shadow):
+            await refusals.check_redriven(self._shadow)
+
+    async def _swap_once(self, folding: Folding, state: State) -> Swapped:
         begun, before = time.monotonic(), folding.folded.records
         with folding.taken_back():
             async with replays.swapping(self._shadow) as ends:
                 self._reached(Step.LOCK)
                 await catch_up(folding, self._shadow, self._source, ends)
+                await refusals.check_decisions(self._shadow, state)
                 self._reached(Step.EXCHANGE)
         self._reached(Step.SWAPPED)
         return Swapped(folding.folded.records - before, time.monotonic() - begun)

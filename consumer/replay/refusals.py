@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from consumer.errors import ExitCode, WexError
+from consumer.replay.folding import begun_anew
 from consumer.replay.log_source import LogSource
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
@@ -34,26 +35,42 @@ def check_ready(state: State) -> None:
         raise WexError(message, "`wex replay start` goes on.", ExitCode.REFUSED)
 
 
-def check_logs(
-    claims: Mapping[TopicPartition, Claim], logs: Mapping[TopicPartition, LogRange], anew: Collection[TopicPartition]
-) -> None:
+def check_logs(claims: Mapping[TopicPartition, Claim], logs: Mapping[TopicPartition, LogRange]) -> None:
     """Refuse a shadow whose log is not the table's any more.
 
     Args:
         claims: where the shadow stands, and in which topic.
         logs: what there is to read.
-        anew: partitions whose log an operator accepted as another one since the shadow was begun.
     """
     others = {
         name
         for name, claim in claims.items()
         if None not in (claim.topic_id, logs[name].topic_id) and claim.topic_id != logs[name].topic_id
     }
-    if others := others | set(anew):
+    _refuse_logs(others)
+
+
+def _refuse_logs(others: Collection[TopicPartition]) -> None:
+    if others:
         message = (
             f"the shadow was folded from another log than the table has now: {', '.join(map(str, sorted(others)))}"
         )
         raise WexError(message, START_AGAIN, ExitCode.REFUSED)
+
+
+async def check_decisions(shadow: Shadow, state: State) -> None:
+    """Refuse a shadow if operators have decided meanwhile what it does not know of."""
+    _refuse_logs(begun_anew(await shadow.given_up(), since=state.started_at))
+    if count := await replays.redriven(shadow):
+        message = f"{count} dead letters were redriven since the shadow was begun: it would lose what they hold"
+        raise WexError(message, START_AGAIN, ExitCode.REFUSED)
+
+
+async def check_redriven(shadow: Shadow) -> None:
+    """Refuse to go back to a table that never had what dead letters hold."""
+    if count := await replays.redriven(shadow):
+        message = f"{count} dead letters were redriven after the swap: the old table lacks what they hold"
+        raise WexError(message, "Keep the new table; `wex replay drop` drops the old one.", ExitCode.REFUSED)
 
 
 async def check_hole(shadow: Shadow, source: LogSource) -> None:

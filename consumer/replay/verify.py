@@ -22,12 +22,13 @@ from events.position import TopicPartition
 from events.publisher.topics import compacted_topics
 from store import differences
 from store.differences import Count, Difference, Scope
-from store.shadow import Shadow, Standing
+from store.shadow import GivenUp, Shadow, Standing
 
 SCHEMA = "wex_verify"
 SKEW = timedelta(days=1)  # how much earlier than its event a record may have been written, by another clock
 IDS = 2**128
 
+Decided = tuple[list[GivenUp], frozenset[int]]  # what was accepted, and which dead letters were redriven
 Told = Callable[[Folded, int], None]
 
 
@@ -116,7 +117,8 @@ async def _verify(
     check_fold(standings)
     executions = await differences.count_executions(scratch)
     scope = _scope(question, executions)
-    given_up = await scratch.given_up()
+    decided = await _decided(scratch)
+    given_up, _ = decided
     topics = {partition.topic for partition in standings}
     logs = await source.ranges(topics)
     since = None if question.since is None else await source.offsets_at(logs, question.since - SKEW)
@@ -146,12 +148,13 @@ async def _verify(
     async with scratch.cut() as ends:
         await catch_up(folding, scratch, source, ends)
         counts = await differences.find(scratch, scope)
+    await _check_undecided(scratch, decided)
     verdict = await _describe(scratch, coverage, folding.folded, ends, counts, question.limit)
     verdict.executions = executions
     if verdict.described:
         await _search(source, coverage, verdict)
     if repair and verdict.different:
-        verdict.repaired = await _repair(source, scratch, folding, None if coverage.complete else False)
+        verdict.repaired = await _repair(source, scratch, folding, decided, lacks=None if coverage.complete else False)
     return verdict
 
 
@@ -228,7 +231,21 @@ async def _search(source: LogSource, coverage: Coverage, verdict: Verdict) -> No
             break
 
 
-async def _repair(source: LogSource, scratch: Shadow, folding: Folding, lacks: bool | None) -> int:
+async def _decided(scratch: Shadow) -> Decided:
+    """Return what operators have decided until now."""
+    return await scratch.given_up(), await scratch.redriven()
+
+
+async def _check_undecided(scratch: Shadow, decided: Decided) -> None:
+    """Demand that no decision has changed what the fold of the log is, or what is left out of it."""
+    given_up, redriven = await _decided(scratch)
+    if redriven != decided[1]:
+        raise WexError("a dead letter was redriven meanwhile", "Run it again.")
+    if given_up != decided[0]:
+        raise WexError("an incident was accepted meanwhile", "Run it again.")
+
+
+async def _repair(source: LogSource, scratch: Shadow, folding: Folding, decided: Decided, *, lacks: bool | None) -> int:
     """Mend page by page, each while no consumer applies and the scratch stands where the table stands."""
     repaired = 0
     # What executions point at comes before them, and goes after them.
@@ -236,6 +253,7 @@ async def _repair(source: LogSource, scratch: Shadow, folding: Folding, lacks: b
         async for page in differences.pages(scratch, relations, lacks=lacks):
             async with scratch.locked() as ends:
                 await catch_up(folding, scratch, source, ends)
+                await _check_undecided(scratch, decided)
                 await differences.mend(scratch, page)
             repaired += len(page) if relations is differences.EXECUTIONS else 0
     return repaired

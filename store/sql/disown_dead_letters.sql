@@ -1,9 +1,9 @@
 -- The fold of the old table did not refuse these.
+WITH adopted AS (
+    DELETE FROM shadow_schema.adopted
+    RETURNING id
+)
+
 DELETE FROM live_schema.dead_letters AS d
-USING shadow_schema.dead_letters AS s
-WHERE
-    d.topic = s.topic
-    AND d.partition = s.partition
-    AND d."offset" = s."offset"
-    AND d.value_digest = s.value_digest
-    AND d.consumer_group = s.consumer_group
+USING adopted AS a
+WHERE d.id = a.id
