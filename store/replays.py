@@ -136,6 +136,14 @@ async def set_aside(shadow: Shadow) -> dict[TopicPartition, int]:
     return {TopicPartition(r["topic"], r["partition"]): r["next_offset"] for r in found}
 
 
+async def schemas(shadow: Shadow) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the migrations of the table and of the shadow: their checksums, by version."""
+    async with shadow.use() as connection:
+        found = await connection.fetch(shadow.sql("read_schemas"))
+    table = {r["version"]: r["in_table"] for r in found if r["in_table"] is not None}
+    return table, {r["version"]: r["in_shadow"] for r in found if r["in_shadow"] is not None}
+
+
 async def redriven(shadow: Shadow) -> int:
     """Return how many dead letters were redriven into the table since the shadow was begun."""
     async with shadow.use() as connection:
@@ -154,6 +162,7 @@ async def swapping(shadow: Shadow) -> AsyncIterator[dict[TopicPartition, Standin
         UnavailableError: a reader held a table for long, or the database went away; nothing was done.
     """
     async with shadow.locked() as ends:
+        await _lock_schema(shadow)
         yield ends
         async with shadow.use() as connection:
             await connection.execute(shadow.sql("set_aside_positions"))
@@ -173,6 +182,7 @@ async def rolling_back(shadow: Shadow) -> AsyncIterator[None]:
         UnavailableError: a reader held a table for long, or the database went away; nothing was done.
     """
     async with shadow.locked():
+        await _lock_schema(shadow)
         yield
         async with shadow.use() as connection:
             await connection.execute(shadow.sql("drop_new_positions"))
@@ -180,6 +190,11 @@ async def rolling_back(shadow: Shadow) -> AsyncIterator[None]:
             await connection.execute(shadow.sql("drop_set_aside"))
             await connection.execute(shadow.sql("disown_dead_letters"))
             await _exchange(connection, shadow, Step.READY)
+
+
+async def _lock_schema(shadow: Shadow) -> None:
+    async with shadow.use() as connection:
+        await connection.execute(shadow.sql("lock_schema"))
 
 
 async def _exchange(connection: Connection, shadow: Shadow, step: Step) -> None:

@@ -22,7 +22,7 @@ from store.batch import Applied, Batch, Claim, LogRange
 from store.connect import connect_operator, in_schema
 from store.errors import StoreError, UnavailableError
 from store.failures import translate
-from store.migrate import migrate
+from store.migrate import Migration, migrate, pending
 from store.postgres import claim, write
 from store.statements import between, statement
 
@@ -134,6 +134,14 @@ class Shadow:
             if scratch:
                 await connection.execute(self.sql("unlog_shadow"))
             await connection.execute(self.sql("create_differing"))
+
+    async def pending(self) -> list[Migration]:
+        """Return the migrations of this version that the table lacks.
+
+        Raises:
+            MigrationError: the table is newer than this version, or a migration has changed.
+        """
+        return await pending(self._url)
 
     async def drop(self) -> None:
         """Remove the schema with everything in it."""

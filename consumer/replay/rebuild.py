@@ -126,6 +126,7 @@ class Rebuild:
         async with self._shadow, self._reading():
             state = await replays.state(self._shadow)
             if state is None:
+                await refusals.check_migrated(self._shadow)
                 self._reached(Step.CREATE)
                 await replays.begin(self._shadow)
             else:
@@ -246,6 +247,7 @@ class Rebuild:
 
     async def _folding(self) -> tuple[Folding, Coverage]:
         """Return what folds into the shadow from where it stands, and what of the log there still is."""
+        await refusals.check_schema(self._shadow)
         standings = await self._shadow.standings()
         if not standings:
             message = "the table has no positions: no consumer has applied anything"
@@ -271,6 +273,7 @@ class Rebuild:
 
     async def _rollback_once(self) -> None:
         async with replays.rolling_back(self._shadow):
+            await refusals.check_schema(self._shadow)
             await refusals.check_redriven(self._shadow)
 
     async def _swap_once(self, folding: Folding, state: State) -> Swapped:
@@ -278,6 +281,7 @@ class Rebuild:
         with folding.taken_back():
             async with replays.swapping(self._shadow) as ends:
                 self._reached(Step.LOCK)
+                await refusals.check_schema(self._shadow)
                 await catch_up(folding, self._shadow, self._source, ends)
                 await refusals.check_decisions(self._shadow, state)
                 self._reached(Step.EXCHANGE)

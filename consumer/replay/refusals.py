@@ -11,6 +11,7 @@ from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from store import replays
 from store.batch import Claim, LogRange
+from store.migrate import migrations
 from store.replays import State, Step
 from store.shadow import Shadow
 
@@ -56,6 +57,23 @@ def _refuse_logs(others: Collection[TopicPartition]) -> None:
             f"the shadow was folded from another log than the table has now: {', '.join(map(str, sorted(others)))}"
         )
         raise WexError(message, START_AGAIN, ExitCode.REFUSED)
+
+
+async def check_migrated(shadow: Shadow) -> None:
+    """Refuse to begin a shadow that would have columns which the table lacks."""
+    if missing := await shadow.pending():
+        message = f"the table lacks migration {missing[0].version}_{missing[0].name}"
+        raise WexError(message, "`wex migrate` applies it.", ExitCode.REFUSED)
+
+
+async def check_schema(shadow: Shadow) -> None:
+    """Refuse to compare or exchange tables that different migrations have made."""
+    table, own = await replays.schemas(shadow)
+    if not table == own == {each.version: each.checksum for each in migrations()}:
+        newest = f"the table is at migration {max(table)}, the one in {shadow.schema} at {max(own, default='none')}"
+        message = f"a migration lies between the tables, or was changed: {newest}"
+        remedy = "Not swapped in: `wex migrate`, `wex replay abort`, then start again; swapped in: keep the new table."
+        raise WexError(message, remedy, ExitCode.REFUSED)
 
 
 async def check_decisions(shadow: Shadow, state: State) -> None:
