@@ -129,6 +129,12 @@ async def dependents(shadow: Shadow) -> list[str]:
         return [r["name"] for r in await connection.fetch(shadow.sql("read_dependents"))]
 
 
+async def outsiders(shadow: Shadow) -> list[str]:
+    """Return what depends on the shadow and lies outside of it: it would be dropped together with it."""
+    async with shadow.use() as connection:
+        return [r["name"] for r in await connection.fetch(shadow.sql("read_outsiders"))]
+
+
 async def set_aside(shadow: Shadow) -> dict[TopicPartition, int]:
     """Return where the old table stood when it was swapped out."""
     async with shadow.use() as connection:

@@ -144,12 +144,22 @@ def swap_command(
 
 
 @command.command("rollback", short_help="Put the old table back.")
+@click.option("--accept", "accepted", type=click.Choice(["dependents"]), multiple=True, help="Go on in spite of this.")
 @_servers
 def rollback_command(
-    *, kafka_bootstrap_servers: str | None, database_url: str | None, data_dir: Path | None, as_json: bool
+    *,
+    accepted: tuple[str, ...],
+    kafka_bootstrap_servers: str | None,
+    database_url: str | None,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
-    """Exchange the tables back, as they were at the swap; consumers apply what came after it once more."""
-    _run(lambda r: r.rollback(), kafka_bootstrap_servers, database_url, data_dir, quiet=as_json)
+    """Exchange the tables back, as they were at the swap; consumers apply what came after it once more.
+
+    Refuses (8) where others have hung views and the like on the new table, unless --accept dependents is given; and
+    where the old table lacks what cannot be read again.
+    """
+    _run(lambda r: r.rollback(accepted), kafka_bootstrap_servers, database_url, data_dir, quiet=as_json)
     _say("ready", "the old table is back, as it was at the swap; consumers go on from there", as_json=as_json)
 
 

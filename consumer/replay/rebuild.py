@@ -167,14 +167,14 @@ class Rebuild:
             await self._come_near(folding)
             return await _trying(lambda: self._swap_once(folding, state))
 
-    async def rollback(self) -> None:
+    async def rollback(self, accepted: Collection[str] = ()) -> None:
         """Put the old table back, and let the consumers go on where it stood."""
         async with self._held() as state, self._reading():
             if state.step is not Step.SWAPPED:
                 message = "there is no swap to take back"
                 raise WexError(message, "`wex replay status` says where the replay stands.", ExitCode.REFUSED)
             await refusals.check_hole(self._shadow, self._source)
-            await _trying(self._rollback_once)
+            await _trying(lambda: self._rollback_once(accepted))
 
     async def abort(self) -> None:
         """Drop a shadow that was not swapped in."""
@@ -183,6 +183,7 @@ class Rebuild:
             if state is not None and state.step is Step.SWAPPED:
                 message = "the replay is swapped in: its schema holds the old table"
                 raise WexError(message, "`wex replay rollback` or `wex replay drop`.", ExitCode.REFUSED)
+            await refusals.check_outsiders(self._shadow)
             await self._shadow.drop()
 
     async def drop(self) -> None:
@@ -190,6 +191,7 @@ class Rebuild:
         async with self._held() as state:
             if state.step is not Step.SWAPPED:
                 raise WexError("nothing is swapped", "`wex replay abort` drops the shadow.", ExitCode.REFUSED)
+            await refusals.check_outsiders(self._shadow)
             await self._shadow.drop()
 
     # The steps.
@@ -271,10 +273,12 @@ class Rebuild:
         )
         return folding, coverage
 
-    async def _rollback_once(self) -> None:
+    async def _rollback_once(self, accepted: Collection[str]) -> None:
         async with replays.rolling_back(self._shadow):
             await refusals.check_schema(self._shadow)
             await refusals.check_redriven(self._shadow)
+            if Reason.DEPENDENTS not in accepted:
+                await refusals.check_dependents(self._shadow)
 
     async def _swap_once(self, folding: Folding, state: State) -> Swapped:
         begun, before = time.monotonic(), folding.folded.records

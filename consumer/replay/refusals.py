@@ -91,6 +91,20 @@ async def check_redriven(shadow: Shadow) -> None:
         raise WexError(message, "Keep the new table; `wex replay drop` drops the old one.", ExitCode.REFUSED)
 
 
+async def check_dependents(shadow: Shadow) -> None:
+    """Refuse to take the table away from what others have hung on it."""
+    if others := await replays.dependents(shadow):
+        message = f"would stay with the table that goes: {', '.join(others)}"
+        raise WexError(message, "Make them anew afterwards; --accept dependents goes on.", ExitCode.REFUSED)
+
+
+async def check_outsiders(shadow: Shadow) -> None:
+    """Refuse to drop what others depend on."""
+    if others := await replays.outsiders(shadow):
+        message = f"nothing was dropped: {', '.join(others)} would go with {shadow.schema}"
+        raise WexError(message, "Make them anew for the table, or drop them; then run it again.", ExitCode.REFUSED)
+
+
 async def check_hole(shadow: Shadow, source: LogSource) -> None:
     """Refuse to go back to where the log does not reach any more."""
     stood = await replays.set_aside(shadow)

@@ -1,0 +1,57 @@
+"""What others have hung on a table is not taken along by a rollback, an abort or a drop."""
+
+from __future__ import annotations
+
+import pytest
+
+from consumer.errors import ExitCode, WexError
+from consumer.replay.rebuild import Reason
+from tests.consuming import fetch, produce
+from tests.replay.applying import apply_all
+from tests.replay.conftest import Rebuilding
+from tests.replay.load import records
+from tests.replay.test_verify import execute
+from tests.stack import Servers
+
+VIEW = "CREATE VIEW public.others AS SELECT status FROM workflow_executions"
+FOREIGN_KEY = "CREATE TABLE public.theirs (id text REFERENCES users (id))"
+
+
+@pytest.fixture
+async def applied(servers: Servers, database_url: str, topic: str) -> str:
+    """A database into which a topic was applied."""
+    await produce(servers.kafka_bootstrap_servers, topic, records(5))
+    await apply_all(servers.kafka_bootstrap_servers, database_url, topic)
+    return database_url
+
+
+async def test_a_rollback_and_an_abort_leave_the_views_of_others(applied: str, rebuild: Rebuilding) -> None:
+    """A rollback says what would stay with the new table, and an abort drops no view with it."""
+    await rebuild().start()
+    await rebuild().swap()
+    await execute(applied, VIEW)
+    with pytest.raises(WexError, match=r"view .*others") as refused:
+        await rebuild().rollback()
+    assert (refused.value.exit_code, "--accept dependents" in refused.value.remedy) == (ExitCode.REFUSED, True)
+    await rebuild().rollback([Reason.DEPENDENTS])
+    with pytest.raises(WexError, match=r"nothing was dropped: .*others would go with wex_replay") as refused:
+        await rebuild().abort()
+    assert refused.value.exit_code == ExitCode.REFUSED
+    [found] = await fetch(applied, "SELECT count(*) AS rows FROM public.others")
+    assert found["rows"] == 5
+    await execute(applied, "DROP VIEW public.others")
+    await rebuild().abort()
+
+
+async def test_a_drop_leaves_what_stayed_with_the_old_table(applied: str, rebuild: Rebuilding) -> None:
+    """A view and a foreign key that were accepted to stay with the old table are not dropped with it."""
+    await execute(applied, VIEW)
+    await execute(applied, FOREIGN_KEY)
+    await rebuild().start()
+    await rebuild().swap([Reason.DEPENDENTS])
+    with pytest.raises(WexError, match=r"constraint theirs_id_fkey .*others would go") as refused:
+        await rebuild().drop()
+    assert refused.value.exit_code == ExitCode.REFUSED
+    await execute(applied, "DROP VIEW public.others")
+    await execute(applied, "DROP TABLE public.theirs")
+    await rebuild().drop()
