@@ -165,7 +165,7 @@ async def swapping(shadow: Shadow) -> AsyncIterator[dict[TopicPartition, Standin
     alone; if one of them holds a table for long, nothing is done.
 
     Raises:
-        UnavailableError: a reader held a table for long, or the database went away; nothing was done.
+        UnavailableError: a reader held a table for long, or the database went away.
     """
     async with shadow.locked() as ends:
         await _lock_schema(shadow)
@@ -185,7 +185,7 @@ async def rolling_back(shadow: Shadow) -> AsyncIterator[None]:
     Every group goes on where the old table stood.
 
     Raises:
-        UnavailableError: a reader held a table for long, or the database went away; nothing was done.
+        UnavailableError: a reader held a table for long, or the database went away.
     """
     async with shadow.locked():
         await _lock_schema(shadow)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 OWNER = "replay"
 LOCKED_SECONDS = 30.0  # how long consumers are held at most; a few seconds are what it takes
+UNCONFIRMED = "whether it was committed is not known: `wex replay status` says, after a repair `wex verify`"
 LOCK_KEY = 0x77_65_78_73  # "wexs", beside a hash of the schema: one process at a time works on a shadow
 
 
@@ -221,14 +222,23 @@ class Shadow:
         """Let no consumer apply anything until the end, and see where the table stands.
 
         Raises:
-            UnavailableError: it took too long, for Kafka or the database does not answer; nothing was done.
+            UnavailableError: it took too long, for Kafka or the database does not answer; the message says whether
+                anything may have been done.
         """
+        committing = False
         try:
             async with asyncio.timeout(LOCKED_SECONDS), self.use() as connection, connection.transaction():
                 await connection.execute(self.sql("lock_positions"))
                 yield await self.read_standings(connection)
+                committing = True
         except TimeoutError as error:
-            msg = f"consumers were held for {LOCKED_SECONDS:g} s without an end; nothing was changed"
+            outcome = UNCONFIRMED if committing else "nothing was changed"
+            msg = f"consumers were held for {LOCKED_SECONDS:g} s without an end; {outcome}"
+            raise UnavailableError(msg) from error
+        except UnavailableError as error:
+            if not committing:
+                raise
+            msg = f"{error}; {UNCONFIRMED}"
             raise UnavailableError(msg) from error
 
     # For the modules beside this one.

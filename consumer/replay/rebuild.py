@@ -29,6 +29,7 @@ STOP_SECONDS = 5.0  # consumers may have to wait for what is left to be folded; 
 CATCH_UPS_MAX = 50  # a shadow that comes no nearer than that is slower than its consumers
 TRIES_MAX = 40  # of a swap whose locks are held by readers
 RETRY_SECONDS = 0.5
+LOCK_NOT_AVAILABLE = "55P03"  # its message is in the server's language
 
 Result = TypeVar("Result")
 Told = Callable[[Folded, int], None]
@@ -325,7 +326,7 @@ async def _trying(once: Callable[[], Awaitable[Result]]) -> Result:
         try:
             return await once()
         except UnavailableError as error:
-            if tries == TRIES_MAX or "lock timeout" not in str(error):
+            if tries == TRIES_MAX or getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
                 raise
             await asyncio.sleep(RETRY_SECONDS)
     raise AssertionError

@@ -11,6 +11,7 @@ import pytest
 
 from consumer import batch
 from consumer.errors import ExitCode, WexError
+from consumer.replay import rebuild as rebuilding
 from consumer.replay.rebuild import Reason, Rebuild
 from events import Event, Verb
 from events.codec import Skipped, decode
@@ -18,6 +19,7 @@ from events.errors import InvalidEvent
 from events.fold import FOLD_VERSION, State, state_of
 from store import ExecutionReader, PostgresStore
 from store.errors import UnavailableError
+from store.failures import translate
 from store.replays import SCHEMA, Step
 from store.shadow import Shadow
 from tests.consuming import applied as applied_all
@@ -254,6 +256,42 @@ async def test_consumers_are_not_held_for_ever(
     assert await fingerprint(applied) == before
     monkeypatch.undo()
     await rebuild().swap()
+
+
+async def test_a_commit_that_is_not_confirmed_is_not_said_to_have_changed_nothing(
+    applied: str, rebuild: Rebuilding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit that takes too long may have come to its end, and the error says who knows."""
+    await rebuild().start()
+    await execute(
+        applied,
+        "CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN PERFORM pg_sleep(30); RETURN NULL; END $$",
+    )
+    await execute(
+        applied,
+        "CREATE CONSTRAINT TRIGGER dawdles AFTER UPDATE ON positions DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION public.dawdle()",
+    )
+    monkeypatch.setattr("store.shadow.LOCKED_SECONDS", 3)
+    with pytest.raises(UnavailableError, match="whether it was committed is not known"):
+        await rebuild().swap()
+
+
+async def test_a_lock_that_is_not_had_is_known_by_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the language of the server, a table that a reader holds is tried again, and nothing else."""
+    monkeypatch.setattr(rebuilding, "RETRY_SECONDS", 0)
+    tries: list[type[Exception]] = [asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError]
+
+    async def once() -> None:
+        try:
+            raise tries.pop()("délai d'attente du verrou")
+        except asyncpg.PostgresError as error:
+            raise translate(error, "postgresql://127.0.0.1/x") from error
+
+    with pytest.raises(UnavailableError):
+        await rebuilding._trying(once)
+    assert tries == []
 
 
 async def test_a_changed_fold_is_released_by_replay_diff_and_swap(
