@@ -49,12 +49,14 @@ class State:
     Attributes:
         step: the last step that was kept.
         fold_version: of the fold that fills the shadow.
+        table_in: the schema of the table whose place it is to take.
         next_offsets: how far the shadow has folded each partition.
         carried: executions that were carried over.
     """
 
     step: Step
     fold_version: int
+    table_in: str
     started_at: datetime
     changed_at: datetime
     next_offsets: Mapping[TopicPartition, int]
@@ -72,7 +74,15 @@ async def state(shadow: Shadow) -> State | None:
         positions = await connection.fetch(shadow.sql("read_shadow_positions"))
         carried = await connection.fetchval(shadow.sql("count_carried"))
     offsets = {TopicPartition(r["topic"], r["partition"]): r["next_offset"] for r in positions}
-    return State(Step(found["step"]), found["fold_version"], found["started_at"], found["changed_at"], offsets, carried)
+    return State(
+        Step(found["step"]),
+        found["fold_version"],
+        found["table_in"],
+        found["started_at"],
+        found["changed_at"],
+        offsets,
+        carried,
+    )
 
 
 async def begin(shadow: Shadow) -> None:
@@ -84,7 +94,7 @@ async def begin(shadow: Shadow) -> None:
         await connection.execute(shadow.sql("create_redriven"))
         await connection.execute(shadow.sql("create_adopted"))
         await connection.execute(shadow.sql("create_replay"))
-        await connection.execute(shadow.sql("begin_replay"), Step.FOLD, FOLD_VERSION)
+        await connection.execute(shadow.sql("begin_replay"), Step.FOLD, FOLD_VERSION, shadow.live)
 
 
 async def move(shadow: Shadow, step: Step) -> None:

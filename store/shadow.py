@@ -74,7 +74,7 @@ class Shadow:
         self.group = group
         self.token = uuid4()
         self._url = url
-        self._live = ""
+        self.live = ""
         self._connection: Connection | None = None
         self._beside: Connection | None = None
 
@@ -98,7 +98,7 @@ class Shadow:
         """Connect, and hold the shadow if that is asked for and nobody else does; return whether we may go on."""
         try:
             self._beside = await connect_operator(self._url)
-            self._live = await self._beside.fetchval(statement("read_current_schema"))
+            self.live = await self._beside.fetchval(statement("read_current_schema"))
             # Statements that name no schema go to the shadow, and to nothing else.
             self._connection = await connect_operator(in_schema(self._url, self.schema))
             if not hold:
@@ -245,7 +245,7 @@ class Shadow:
 
     def sql(self, name: str, *, swapped: bool = False) -> str:
         """Return a statement about both schemas, or with each in the other's place."""
-        live, shadow = (self.schema, self._live) if swapped else (self._live, self.schema)
+        live, shadow = (self.schema, self.live) if swapped else (self.live, self.schema)
         return between(statement(name), live=live, shadow=shadow)
 
     async def read_standings(self, connection: Connection) -> dict[TopicPartition, Standing]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ def statement(name: str) -> str:
 
 def between(sql: str, *, live: str, shadow: str) -> str:
     """Return a statement about two schemas, with their names in the places that it leaves for them."""
-    for place, name in (("live_schema", live), ("shadow_schema", shadow)):
-        sql = sql.replace(place, '"' + name.replace('"', '""') + '"')
-    return sql
+    quoted = {
+        place: '"' + name.replace('"', '""') + '"' for place, name in (("live_schema", live), ("shadow_schema", shadow))
+    }
+    return re.sub("live_schema|shadow_schema", lambda found: quoted[found[0]], sql)

@@ -109,7 +109,7 @@ class Rebuild:
     async def _held(self) -> AsyncIterator[State]:
         """Hold the shadow, and demand that there is a replay."""
         async with self._shadow:
-            state = await replays.state(self._shadow)
+            state = await self._found()
             if state is None:
                 raise WexError("there is no replay", "`wex replay start` begins one.", ExitCode.NOT_FOUND)
             yield state
@@ -125,7 +125,7 @@ class Rebuild:
     async def start(self) -> Report:
         """Build the shadow, or go on where a start was interrupted, up to where the table stands."""
         async with self._shadow, self._reading():
-            state = await replays.state(self._shadow)
+            state = await self._found()
             if state is None:
                 await refusals.check_migrated(self._shadow)
                 self._reached(Step.CREATE)
@@ -138,7 +138,7 @@ class Rebuild:
     async def status(self) -> Report:
         """Say where the replay stands."""
         async with self._shadow.unheld():
-            if await replays.state(self._shadow) is None:
+            if await self._found() is None:
                 raise WexError("there is no replay", "`wex replay start` begins one.", ExitCode.NOT_FOUND)
             return await self._report()
 
@@ -180,7 +180,7 @@ class Rebuild:
     async def abort(self) -> None:
         """Drop a shadow that was not swapped in."""
         async with self._shadow:
-            state = await replays.state(self._shadow)
+            state = await self._found()
             if state is not None and state.step is Step.SWAPPED:
                 message = "the replay is swapped in: its schema holds the old table"
                 raise WexError(message, "`wex replay rollback` or `wex replay drop`.", ExitCode.REFUSED)
@@ -197,8 +197,14 @@ class Rebuild:
 
     # The steps.
 
-    async def _state(self) -> State:
+    async def _found(self) -> State | None:
         state = await replays.state(self._shadow)
+        if state is not None:
+            refusals.check_place(self._shadow, state)
+        return state
+
+    async def _state(self) -> State:
+        state = await self._found()
         assert state is not None, "it was begun"
         return state
 

@@ -59,6 +59,14 @@ def _refuse_logs(others: Collection[TopicPartition]) -> None:
         raise WexError(message, START_AGAIN, ExitCode.REFUSED)
 
 
+def check_place(shadow: Shadow, state: State) -> None:
+    """Refuse to touch the replay of a table in another schema of the same database."""
+    if state.table_in != shadow.live:
+        message = f"the replay in {shadow.schema} is of the tables in {state.table_in}, these are in {shadow.live}"
+        remedy = "One at a time in a database: end that one first, with the URL whose search_path it was begun with."
+        raise WexError(message, remedy, ExitCode.REFUSED)
+
+
 async def check_migrated(shadow: Shadow) -> None:
     """Refuse to begin a shadow that would have columns which the table lacks."""
     if missing := await shadow.pending():

@@ -3,6 +3,7 @@ CREATE TABLE shadow_schema.replay (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
     step text NOT NULL,
     fold_version integer NOT NULL,
+    table_in text NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now(),
     changed_at timestamptz NOT NULL DEFAULT now()
 )

@@ -1,1 +1,1 @@
-SELECT step, fold_version, started_at, changed_at FROM shadow_schema.replay
+SELECT step, fold_version, table_in, started_at, changed_at FROM shadow_schema.replay
