@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 COVERAGE_PERCENT := 90
+WORKERS := 3
 SEEDS := 20000
 
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ demo: $(READY) ## Run real workflows through the whole path and compare every ro
 	$(BIN)/wex demo
 
 test: $(READY) ## Run the tests on real servers, and demand that they cover the code.
-	$(BIN)/pytest -m "not system" --cov --cov-report=term --cov-fail-under=$(COVERAGE_PERCENT)
+	$(BIN)/pytest -m "not system" --numprocesses $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=$(COVERAGE_PERCENT)
 	$(BIN)/coverage report --include='events/*' --omit='events/publisher/*,events/adapters/*' --fail-under=100
 
 test-system: $(READY) ## Run the tests that fault or kill the whole stack.

@@ -1,7 +1,8 @@
 """How fast the log is folded again, beside the live rate of the same run: `make bench-replay`.
 
-Starts servers of its own, writes lives of three events each, applies them with the service, and verifies the table.
-Prints rates, ratios to the live rate, and the peak of memory.
+Starts servers of its own, writes a workload, and runs the commands as they are shipped, each in a process of its own:
+`wex consume` drains the topic, then the table is rebuilt and verified, by one process and by one for each processor.
+Prints rates, ratios to the live rate, processor time per event and the peak of memory.
 """
 
 from __future__ import annotations
@@ -10,59 +11,70 @@ import argparse
 import asyncio
 import json
 import os
-import resource
+import sys
 import tempfile
-import time
-from collections.abc import Awaitable, Callable
-from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import uvloop
+from aiokafka import AIOKafkaProducer
 
+from benchmarks.metering import Cost, run_wex
+from benchmarks.workload import EVENTS_EACH, workload
 from consumer.local.stack import LocalStack
-from consumer.replay.rebuild import Rebuild
-from consumer.replay.verify import Question, verify
-from store import PostgresStore
-from store.migrate import migrate
-from tests.consuming import make_service, produce
-from tests.replay.load import EVENTS_EACH, records
+from events.publisher import ensure_topics
 
 TOPIC = "benchmark"
 PARTITIONS = 8
+AT_ONCE = 2_000  # records on their way to the broker
 
 
-async def timed(work: Callable[[], Awaitable[Any]]) -> float:
-    """The seconds that something takes."""
-    begun = time.perf_counter()
-    await work()
-    return time.perf_counter() - begun
+async def produce(servers: str, executions: int) -> int:
+    """Write the workload, all records of an execution into one partition, and return how many records there are."""
+    await ensure_topics(servers, [TOPIC], partitions=PARTITIONS)
+    producer = AIOKafkaProducer(bootstrap_servers=servers, linger_ms=5)
+    await producer.start()
+    count, told = 0, workload(executions)
+    try:
+        while part := list(islice(told, AT_ONCE)):
+            sent = [await producer.send(TOPIC, t.value, key=t.key, partition=t.execution % PARTITIONS) for t in part]
+            await asyncio.gather(*sent)
+            count += len(part)
+    finally:
+        await producer.stop()
+    return count
 
 
-def peak_mib() -> float:
-    """The most memory that this process has held so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def measure(stack: LocalStack, executions: int) -> dict[str, Any]:
+    """Return what each command did with the workload."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        count = runner.run(produce(stack.kafka_bootstrap_servers, executions))
+    found: dict[str, Any] = {"events": count, "executions": executions}
+    live = _wex(stack, "consume", "--migrate", "--until-caught-up", "--http-port", "off")
+    found["live"] = _told("live", live.per_event(count))
+    for jobs in sorted({1, os.cpu_count() or 1}):
+        for command in (("replay", "start"), ("verify",)):
+            cost = _wex(stack, *command, "--jobs", str(jobs))
+            name = f"{command[0]} --jobs {jobs}"
+            found[name] = _told(name, cost.per_event(count) | {"to_live": round(live.seconds / cost.seconds, 2)})
+        _wex(stack, "replay", "abort")
+    return found
 
 
-async def run(servers: str, url: str, events: int) -> dict[str, Any]:
-    """Apply, then verify, and return what was measured."""
-    await migrate(url)
-    await produce(servers, TOPIC, records(events // EVENTS_EACH), partitions=PARTITIONS)
-    service = make_service(servers, PostgresStore(url), TOPIC, until_caught_up=True)
-    live = await timed(service.run)
-    after_live = peak_mib()
-    found: dict[str, Any] = {"events": events, "live_per_second": round(events / live)}
-    for jobs in (1, os.cpu_count() or 1):
-        replaying = await timed(Rebuild(servers, url, "tests", jobs=jobs).start)
-        await Rebuild(servers, url, "tests").abort()
-        verifying = await timed(partial(verify, servers, url, "tests", Question(jobs=jobs), lambda *_: None))
-        found |= {
-            f"replay_per_second_{jobs}_jobs": round(events / replaying),
-            f"replay_to_live_{jobs}_jobs": round(live / replaying, 2),
-            f"verify_per_second_{jobs}_jobs": round(events / verifying),
-            f"verify_to_live_{jobs}_jobs": round(live / verifying, 2),
-        }
-    return found | {"peak_mib_live": round(after_live), "peak_mib": round(peak_mib())}
+def _told(name: str, figures: dict[str, float]) -> dict[str, float]:
+    sys.stderr.write(f"{name}: {figures}\n")
+    return figures
+
+
+def _wex(stack: LocalStack, *arguments: str) -> Cost:
+    settings = {
+        "WEX_KAFKA_BOOTSTRAP_SERVERS": stack.kafka_bootstrap_servers,
+        "WEX_DATABASE_URL": stack.database_url,
+        "WEX_TOPICS": TOPIC,
+    }
+    pid = int((stack.postgres.folder / "postmaster.pid").read_text().split()[0])
+    return run_wex(arguments, settings, pid)
 
 
 def main() -> None:
@@ -70,13 +82,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="wex-bench-") as folder,
-        LocalStack(Path(folder)) as stack,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        measured = runner.run(run(stack.kafka_bootstrap_servers, stack.database_url, arguments.events))
-    print(json.dumps(measured, indent=2))  # noqa: T201 - its result
+    with tempfile.TemporaryDirectory(prefix="wex-bench-") as folder, LocalStack(Path(folder)) as stack:
+        measured = measure(stack, round(arguments.events / EVENTS_EACH))
+    sys.stdout.write(json.dumps(measured, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,8 @@ def _prepare_record(
     if isinstance(event, Skipped):
         prepared.outcomes[event.reason, ""] += 1
         return
-    prepared.outcomes["withheld" if event.withheld else "applied", event.verb] += 1
+    withheld = event.withheld
+    prepared.outcomes["withheld" if withheld else "applied", event.verb] += 1
     prepared.catalogue.add(event)
     id_ = event.execution_id
     if wanted is not None and not wanted(id_):
@@ -70,7 +71,7 @@ def _prepare_record(
     state = state_of(event)
     held = states.get(id_)
     states[id_] = state if held is None else merge(held, state)
-    if withheld := event.withheld:
+    if withheld:
         assert record.value is not None, "an event was decoded from it"
         codes = {name: marker.code for name, marker in withheld.items()}
         prepared.withheld.append(WithheldPayload(partition, record.offset, id_, codes, record.value))

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from .models import Event
-from .orders import digest, later
+from .orders import digest_of_name, later
 
 
 class WorkflowEntry(NamedTuple):
@@ -41,16 +41,19 @@ class Catalogue:
     def add(self, event: Event) -> None:
         """Collect what one event names."""
         name = event.data.workflow_name
-        order = b"" if name is None else later(event.time) + digest([name])
+        order = b"" if name is None else later(event.time) + digest_of_name((name,))
         self.add_workflow((event.data.namespace, event.data.workflow_id), WorkflowEntry(event.time, order, name))
         if event.data.user_id is not None:
             self.add_user(event.data.user_id, event.time)
 
     def add_workflow(self, key: tuple[str, str], entry: WorkflowEntry) -> None:
         """Merge one workflow: the first time, and the name with the greater order."""
-        held = self.workflows.get(key, entry)
-        winner = entry if entry.name_order > held.name_order else held
-        self.workflows[key] = WorkflowEntry(min(held.created_at, entry.created_at), winner.name_order, winner.name)
+        held = self.workflows.get(key)
+        if held is None:
+            self.workflows[key] = entry
+        elif entry.name_order > held.name_order or entry.created_at < held.created_at:
+            winner = entry if entry.name_order > held.name_order else held
+            self.workflows[key] = WorkflowEntry(min(held.created_at, entry.created_at), winner.name_order, winner.name)
 
     def add_user(self, user_id: str, time: datetime) -> None:
         """Merge one user: the first time."""

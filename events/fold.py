@@ -242,7 +242,10 @@ REGISTERS: tuple[Register, ...] = (
 
 
 class _Feed(NamedTuple):
-    """A register as events of one voice feed it; `parts` picks the parts of its order from their bytes."""
+    """A register as events of one voice feed it.
+
+    `parts` picks the parts of its order from their bytes; registers whose orders have the same parts share it.
+    """
 
     name: str
     values: Callable[[Event], tuple[Any, ...]]
@@ -255,6 +258,7 @@ class _Plan(NamedTuple):
 
     always: tuple[_Feed, ...]
     by_field: Mapping[str, tuple[_Feed, ...]]
+    fields: frozenset[str]
     shared: tuple[bytes, ...]
 
 
@@ -265,6 +269,7 @@ def _plan(verb: Verb, authority: Authority, revises: bool) -> _Plan:
     shared: list[bytes] = [b""]
     always: list[_Feed] = []
     by_field: dict[str, tuple[_Feed, ...]] = {}
+    pickers: dict[tuple[Part, ...], Callable[[tuple[bytes, ...]], tuple[bytes, ...]]] = {}
     for register in REGISTERS:
         places = []
         for part in register.order:
@@ -274,32 +279,34 @@ def _plan(verb: Verb, authority: Authority, revises: bool) -> _Plan:
                 shared.append(piece)
             else:
                 places.append(int(piece))
-        parts = itemgetter(*places, len(Slot))  # the last is b"", for a getter of one thing returns no tuple
+        # The last is b"", for a getter of one thing returns no tuple.
+        parts = pickers.setdefault(register.order, itemgetter(*places, len(Slot)))
         feed = _Feed(register.name, register.values, parts, register.digest)
         condition = register.fed_by(voice)
         if isinstance(condition, str):
             by_field[condition] = (*by_field.get(condition, ()), feed)
         elif condition:
             always.append(feed)
-    return _Plan(tuple(always), by_field, tuple(shared))
+    return _Plan(tuple(always), by_field, frozenset(by_field), tuple(shared))
 
 
 def state_of(event: Event) -> State:
     """Return the state that one event alone gives."""
     data = event.data
     plan = _plan(event.verb, data.authority, data.revises)
-    stated = data.model_fields_set
     feeds = [*plan.always]
-    for carried, by_field in plan.by_field.items():
-        if carried in stated and getattr(data, carried) is not None:
-            feeds += by_field
+    for carried in plan.fields.intersection(data.model_fields_set):
+        if getattr(data, carried) is not None:
+            feeds += plan.by_field[carried]
     bytes_ = orders.slots(event) + plan.shared
+    heads: dict[object, bytes] = {}
     cells = {}
     for name, values_of, parts_of, digest in feeds:
         values = values_of(event)
-        parts = parts_of(bytes_)
-        order = b"".join(parts) if digest is None else b"".join((*parts, digest(values)))
-        cells[name] = Cell(order, values)
+        head = heads.get(parts_of)
+        if head is None:
+            head = heads[parts_of] = b"".join(parts_of(bytes_))
+        cells[name] = Cell(head if digest is None else head + digest(values), values)
     return State(data.run, cells, event.time, event.time)
 
 

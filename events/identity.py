@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
 DEFAULT_NAMESPACE = "default"
-_IDS_REMEMBERED = 8_192  # the events of an execution come close together
+_IDS_REMEMBERED = 16_384  # the events of an execution come close together
 
 # Fixed for ever: every publisher and every rebuild must arrive at the same id without asking anyone.
 _ID_NAMESPACE = UUID("6f1d3c52-9a1e-5b7c-8f44-2b7f0c6f8a11")
@@ -19,8 +20,9 @@ _ID_NAMESPACE = UUID("6f1d3c52-9a1e-5b7c-8f44-2b7f0c6f8a11")
 @lru_cache(_IDS_REMEMBERED)
 def execution_id(namespace: str, temporal_workflow_id: str, temporal_run_id: str) -> UUID:
     """Return the id of a run: a UUIDv5 over the compact JSON array of its three names in UTF-8."""
-    name = orjson.dumps([namespace, temporal_workflow_id, temporal_run_id]).decode()
-    return uuid5(_ID_NAMESPACE, name)
+    name = _ID_NAMESPACE.bytes + orjson.dumps((namespace, temporal_workflow_id, temporal_run_id))
+    # What uuid5 does, in half the time.
+    return UUID(bytes=hashlib.sha1(name, usedforsecurity=False).digest()[:16], version=5)
 
 
 class RunKey(NamedTuple):

@@ -240,8 +240,9 @@ class Event(Part):
     @property
     def withheld(self) -> dict[str, Withheld]:
         """The payload fields that are withheld, with their markers."""
-        values = ((name, getattr(self.data, name)) for name in sorted(PAYLOAD_FIELDS & self.data.model_fields_set))
-        return {name: value for name, value in values if isinstance(value, Withheld)}
+        data = self.data
+        stated = PAYLOAD_FIELDS.intersection(data.model_fields_set)
+        return {name: value for name in sorted(stated) if isinstance(value := getattr(data, name), Withheld)}
 
     @property
     def type(self) -> str:

@@ -49,8 +49,9 @@ _PartT = TypeVar("_PartT", bound=Part)
 
 BYTES_MAX = 65_536  # a longer record spends its time elsewhere, and none of its payloads is too large
 _BYTES_OF_A_CHARACTER = 4  # at most, in UTF-8: what is short enough in characters is so in bytes
-_HARMFUL_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
-_UTC = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
+# NUL, half of a surrogate pair, or a quote that is written without one.
+_HARMFUL_ESCAPE = re.compile(rb"\\u(?:0000|0022|[dD][89a-fA-F])")
+_UTC = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|\+00:00)")
 _WITNESSES = (Authority.WORKER, Authority.SERVER)  # what others say of an end has rules of its own
 _VERBS = {type_of(verb): verb for verb in Verb}
 
@@ -71,28 +72,10 @@ _READ_AS: tuple[tuple[Any, Any], ...] = (
     (bool, bool),
     (str, str),
 )
-_NOT_IN_QUOTES = (Attempt, Count, DurationMs, Labels, bool)
 
 
 class _UnusualError(ValueError):
     """The long way must have a look."""
-
-
-class _Envelope(TypedDict, total=False):
-    specversion: Required[Literal["1.0"]]
-    id: Required[_Name]
-    source: Required[_Name]
-    type: Required[str]
-    time: Required[str]
-    subject: str | None
-    partitionkey: str | None
-    sequence: str | None
-    traceparent: str | None
-    datacontenttype: str | None
-
-
-class _Data(msgspec.Struct):
-    data: Raw
 
 
 def _hints(model: type[Part]) -> dict[str, Any]:
@@ -108,15 +91,14 @@ def _read_as(hint: Any) -> Any:  # noqa: ANN401 - annotations
     return next((read_as for type_, read_as in _READ_AS if _is(hint, type_)), None)
 
 
-def _decoder(model: type[Part]) -> msgspec.json.Decoder[dict[str, Any]]:
-    """Return what reads the fields of a part that have a type to be read as; it gives those that are there."""
+def _fields(model: type[Part]) -> Any:  # noqa: ANN401 - a type
+    """Return what a part is read as: a dictionary of the fields that are there."""
     types = {}
     for name, hint in _hints(model).items():
-        if (type_ := _read_as(hint)) is not None:
-            field = model.model_fields[name]
-            optional = type_ if field.default is not None else type_ | None
-            types[name] = Required[type_] if field.is_required() else optional
-    return msgspec.json.Decoder(TypedDict(model.__name__, types, total=False))  # type: ignore[operator] # made here
+        type_, field = _read_as(hint) or Raw, model.model_fields[name]
+        optional = type_ if type_ is Raw or field.default is not None else type_ | None
+        types[name] = Required[type_] if field.is_required() else optional
+    return TypedDict(model.__name__, types, total=False)  # type: ignore[operator] # made here
 
 
 def _defaults(model: type[Part]) -> dict[str, Any]:
@@ -155,7 +137,7 @@ def _json(raw: bytes) -> JsonText:
 
 
 def _part(model: type[_PartT]) -> Callable[[bytes], _PartT]:
-    decoder, defaults = _decoder(model), _defaults(model)
+    decoder, defaults = msgspec.json.Decoder(_fields(model)), _defaults(model)
 
     def make(raw: bytes) -> _PartT:
         fields = decoder.decode(raw)
@@ -185,15 +167,32 @@ _MADE_OF: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 )
 _HINTS = _hints(ExecutionData)
 _MAKE = {name: make for name, hint in _HINTS.items() for type_, make in _MADE_OF if _is(hint, type_)}
-_TEXTS = [name for name, hint in _HINTS.items() if _read_as(hint) is None]
-_VALUES = _MAKE.keys() - set(_TEXTS)
-assert set(_TEXTS) <= _MAKE.keys(), "every field is read at once, or made of its text"
-_BARE = frozenset(name for name, hint in _HINTS.items() if _is(hint, *_NOT_IN_QUOTES))
+_MADE = frozenset(_MAKE)
+_MAYBE_WRONG = frozenset(name for name in PAYLOAD_FIELDS if _read_as(_HINTS[name]) is None)
+assert all(name in _MADE for name, hint in _HINTS.items() if _read_as(hint) is None), "no raw text is left as it is"
 
-_read_envelope = msgspec.json.Decoder(_Envelope).decode
+
+class _Envelope(TypedDict, total=False):
+    specversion: Required[Literal["1.0"]]
+    id: Required[_Name]
+    source: Required[_Name]
+    type: Required[str]
+    time: Required[str]
+    subject: str | None
+    partitionkey: str | None
+    sequence: str | None
+    traceparent: str | None
+    datacontenttype: str | None
+    data: Required[_fields(ExecutionData)]  # type: ignore[valid-type] # made of the model
+
+
+class _Data(msgspec.Struct):
+    data: Raw
+
+
+_read: Callable[[bytes], Any] = msgspec.json.Decoder(_Envelope).decode
+_write = msgspec.json.Encoder().encode
 _read_data = msgspec.json.Decoder(_Data).decode
-_read_values = _decoder(ExecutionData).decode
-_read_texts = msgspec.json.Decoder(msgspec.defstruct("_Texts", [(name, Raw, None) for name in _TEXTS])).decode
 _ENVELOPE_DEFAULTS, _DATA_DEFAULTS = _defaults(Event), _defaults(ExecutionData)
 
 
@@ -211,49 +210,43 @@ def ordinary_event(value: bytes) -> Event | None:
 
 
 def _event(value: bytes) -> Event:
-    envelope = _read_envelope(value)
+    envelope: dict[str, Any] = _read(value)
     verb = _VERBS.get(envelope["type"])
     if verb is None:
         raise _UnusualError
-    raw = bytes(_read_data(value).data)
-    data, quotes = _data(raw, verb)
-    # Every name and every text has two quotes: a name that stands twice, or that nobody knows, has two of its own.
-    quotes += 2 + 4 * len(envelope) - 2 * list(envelope.values()).count(None)
-    if value.count(b'"') != quotes and not (_each_once(value) and _each_once(raw)):
+    # A name that stands twice, or that nobody knows, has two quotes that are lost on the way.
+    if value.count(b'"') != _write(envelope).count(b'"') and not _each_once(value):
         raise _UnusualError
-    stated = {name: text for name, text in envelope.items() if name in _ENVELOPE_DEFAULTS}
-    stated |= {"verb": verb, "time": _instant(envelope["time"]), "data": data}
-    return _instance(Event, _ENVELOPE_DEFAULTS | stated, set(stated))
+    del envelope["type"]
+    envelope.pop("datacontenttype", None)
+    envelope["verb"] = verb
+    envelope["time"] = _instant(envelope["time"])
+    envelope["data"] = _data(envelope["data"], verb)
+    return _instance(Event, _ENVELOPE_DEFAULTS | envelope, set(envelope))
 
 
-def _data(raw: bytes, verb: Verb) -> tuple[ExecutionData, int]:
-    """Return what an event says, and how many quotes the names and texts have that it was read from."""
-    fields = _read_values(raw)
-    texts = _read_texts(raw)
-    quotes = 0
+def _data(fields: dict[str, Any], verb: Verb) -> ExecutionData:
+    """Return what an event says."""
     if None in fields.values():  # a null is not stated
-        quotes = 2 * list(fields.values()).count(None)
         fields = {name: value for name, value in fields.items() if value is not None}
-    quotes += 4 * len(fields) - 2 * len(fields.keys() & _BARE) + 4 * len(fields.get("labels", ()))
     authority = fields.get("authority", Authority.WORKER)
     if authority not in _WITNESSES and VERBS[verb].terminal:
         raise _UnusualError
-    if authority is not Authority.SERVER and fields.get("revises"):
+    if "revises" in fields and fields["revises"] and authority is not Authority.SERVER:
         raise _UnusualError
-    for name in fields.keys() & _VALUES:
-        fields[name] = _MAKE[name](fields[name])
-    for name in _TEXTS:
-        text = getattr(texts, name)
-        if text is None:
-            continue
-        text = bytes(text)
-        quotes += 2 + text.count(b'"')
-        if text != b"null":
-            if name in PAYLOAD_FIELDS and has_lengths_to_look_at(text) and refusal(text):
+    for name in _MADE.intersection(fields):
+        value = fields[name]
+        if type(value) is Raw:
+            value = bytes(value)
+            if value == b"null":
+                del fields[name]
+                continue
+            if name in _MAYBE_WRONG and has_lengths_to_look_at(value) and refusal(value):
                 raise _UnusualError
-            fields[name] = _MAKE[name](text)
-    return _instance(ExecutionData, _DATA_DEFAULTS | fields, set(fields)), quotes
+        fields[name] = _MAKE[name](value)
+    return _instance(ExecutionData, _DATA_DEFAULTS | fields, set(fields))
 
 
-def _each_once(raw: bytes) -> bool:
-    return each_once(raw, cut(raw))
+def _each_once(value: bytes) -> bool:
+    data = bytes(_read_data(value).data)
+    return each_once(value, cut(value)) and each_once(data, cut(data))

@@ -103,7 +103,7 @@ def refusal(raw: bytes) -> str | None:
 
 def has_lengths_to_look_at(raw: bytes) -> bool:
     """Whether a number or a name in JSON text could be too long; False is certain."""
-    if any(_stands_alone(raw, match.start()) for match in _LONG_NUMBER.finditer(raw)):
+    if _LONG_NUMBER.search(raw) and any(_stands_alone(raw, m.start()) for m in _LONG_NUMBER.finditer(raw)):
         return True
     if len(raw) <= limits.PAYLOAD_KEY_BYTES_MAX:
         return False

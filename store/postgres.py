@@ -11,6 +11,7 @@ import asyncpg
 
 from events.catalogue import Catalogue
 from events.fold import FOLD_VERSION, REGISTERS, State
+from events.identity import RunKey
 from events.position import TopicPartition
 from store.batch import Anchor, Applied, Batch, Claim, DeadLetter, Incident, LogRange, WithheldPayload, begins_late
 from store.connect import connect_writer
@@ -193,14 +194,24 @@ async def _merge_states(connection: Connection, batch: Batch) -> tuple[int, int]
 
 def incoming(state: State) -> tuple[Any, ...]:
     """Return a state as PostgreSQL's composite type `incoming_execution`."""
-    values: list[Any] = [state.run.id, *state.run, state.created_at, state.updated_at]
-    for register in REGISTERS:
-        cell = state.registers.get(register.name)
-        if cell is None:
-            values += (b"", *(None for _ in register.columns))
-        else:
-            values += (cell.order, *cell.values)
+    values: list[Any] = [state.run.id, *state.run, state.created_at, state.updated_at, *_EMPTY_REGISTERS]
+    for name, cell in state.registers.items():
+        values[_PLACES[name]] = (cell.order, *cell.values)
     return tuple(values)
+
+
+def _places() -> dict[str, slice]:
+    """Return where the order and the values of each register go."""
+    places, at = {}, len(RunKey._fields) + 3  # id, created_at and updated_at
+    for register in REGISTERS:
+        end = at + 1 + len(register.columns)
+        places[register.name] = slice(at, end)
+        at = end
+    return places
+
+
+_PLACES = _places()
+_EMPTY_REGISTERS = tuple(value for register in REGISTERS for value in (b"", *(None for _ in register.columns)))
 
 
 async def _keep_dead_letters(connection: Connection, batch: Batch) -> None:

@@ -80,7 +80,8 @@ async def test_what_was_fetched_before_a_seek_is_not_handed_out_after_it(standin
     standing.gate.set()
     with pytest.raises(OvertakenError):
         await fetching
-    fetched = await source.fetch()
+    while not (fetched := await source.fetch()).records:
+        pass  # a slow broker gives nothing in time, now and then
     assert [record.offset for record in fetched.records[partition]] == list(range(3, 10))
     assert fetched.topic_ids.keys() == {partition}
 

@@ -155,7 +155,7 @@ def test_a_null_hides_no_name_that_stands_twice(nulls: list[str], numbers: list[
 def test_the_envelope_that_is_read_at_once_is_that_of_the_models() -> None:
     """A field that is added to the envelope must be read at once as well."""
     model = Event.model_fields.keys() - {"verb", "data"}
-    assert ordinary._Envelope.__annotations__.keys() == model | {"type", "datacontenttype"}
+    assert ordinary._Envelope.__annotations__.keys() == model | {"type", "datacontenttype", "data"}
 
 
 anything = st.recursive(

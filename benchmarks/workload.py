@@ -1,0 +1,102 @@
+"""The workload of the benchmarks: the events of many executions as records, in the order of a busy log.
+
+Lives of two events and a fifth, some of them open at a time, told in turns; a few records come twice, and a few before
+their time. Payloads are small, names are few, and ids never come again. The same arguments give the same records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import NamedTuple
+from uuid import UUID
+
+from events.identity import execution_id
+
+BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+OPEN_AT_ONCE = 5_000  # executions
+REDELIVERED = 0.02  # of all records
+EARLY = 0.01  # of all records: each changes places with the one that was to come
+WORKFLOWS = 20
+USERS = 200
+EVENTS_EACH = 2.2  # on average, what comes twice not counted
+
+
+class Told(NamedTuple):
+    """One record of the workload.
+
+    Attributes:
+        execution: the number of the execution that it speaks of; all its records belong into one partition.
+        key: the record's key, which is the execution's id.
+        value: a CloudEvent.
+    """
+
+    execution: int
+    key: bytes
+    value: bytes
+
+
+def workload(executions: int, *, seed: int = 0) -> Iterator[Told]:
+    """Yield the records of so many executions."""
+    random = Random(seed)  # noqa: S311 - a draw that can be repeated
+    early: Told | None = None
+    for told in _in_turns(executions):
+        if early is None and random.random() < EARLY:
+            early = told
+            continue
+        yield told
+        if early is not None:
+            yield early
+            early = None
+        if random.random() < REDELIVERED:
+            yield told
+    if early is not None:
+        yield early
+
+
+def _in_turns(executions: int) -> Iterator[Told]:
+    """Yield the lives of executions: each goes on when as many others have begun as are open at once."""
+    for number in range(executions + OPEN_AT_ONCE):
+        if number < executions:
+            yield _started(number)
+        if number % 5 == 0 and OPEN_AT_ONCE // 2 <= number < executions + OPEN_AT_ONCE // 2:
+            yield _heartbeat(number - OPEN_AT_ONCE // 2)
+        if number >= OPEN_AT_ONCE:
+            yield _ended(number - OPEN_AT_ONCE)
+
+
+def _started(number: int) -> Told:
+    asked = f'{{"order":{number},"amount":"{number % 900}.90","lines":[1,2,3],"note":"{"x" * 90}"}}'
+    said = f'"user_id":"user-{number * 7 % USERS}","workflow_name":"Order {number % WORKFLOWS}","input":{asked}'
+    return _told(number, "started", 0, said)
+
+
+def _heartbeat(number: int) -> Told:
+    return _told(number, "heartbeat", 1, '"progress":{"done":2,"total":4,"message":"packing"}')
+
+
+def _ended(number: int) -> Told:
+    if number % 20 == 0:
+        wrong = '{"message":"the card was declined","type":"CardDeclined","retryable":false}'
+        return _told(number, "failed", 5, f'"duration_ms":5000,"error":{wrong}')
+    given = f'{{"delivered":true,"parcels":["p-1","p-2"],"note":"{"y" * 120}"}}'
+    return _told(number, "completed", 5, f'"duration_ms":5000,"activities_executed":4,"output":{given}')
+
+
+def _told(number: int, verb: str, seconds: int, said: str) -> Told:
+    workflow, run = f"order-{number:08}", _run_id(number)
+    id_ = execution_id("default", workflow, run)
+    time = BEGIN + timedelta(milliseconds=number * 7, seconds=seconds)
+    value = (
+        f'{{"specversion":"1.0","id":"{id_}-{verb}","source":"/shop","subject":"{id_}","partitionkey":"{id_}",'
+        f'"time":"{time:%Y-%m-%dT%H:%M:%S.%f}Z","type":"workflow.execution.{verb}.v1",'
+        f'"datacontenttype":"application/json","data":{{"workflow_id":"workflow-{number % WORKFLOWS}",'
+        f'"temporal_workflow_id":"{workflow}","temporal_run_id":"{run}","orchestrator":"temporal",{said}}}}}'
+    )
+    return Told(number, str(id_).encode(), value.encode())
+
+
+def _run_id(number: int) -> str:
+    return str(UUID(bytes=hashlib.blake2b(number.to_bytes(8), digest_size=16).digest(), version=4))
