@@ -99,7 +99,8 @@ class Service:
             SourceError: Kafka does not answer at the start, or when the group must be joined again.
         """
         try:
-            await beating(self._beat, self._source.start())
+            if not await beating(self._beat, self._source.start(), self._stopping):
+                return ""
             self._observer.joined(self._group, self._owner)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._fetch_loop.run())
@@ -128,7 +129,6 @@ class Service:
 
     def stop(self) -> None:
         """Accept nothing more, apply what was accepted, release the claims, leave the group."""
-        tell("stopping", "stopping")
         self.core.stop()
         self._stopping.set()
         self._changed.set()
@@ -264,7 +264,7 @@ class Service:
             self.core.revoked()
             self._source = self._make_source(self._on_assigned, self._on_revoked)
             try:
-                await self._source.start()
+                await beating(self._beat, self._source.start(), self._stopping)
             except SourceError as error:
                 self._failure = error  # crash-only: whoever starts us again joins the group
                 self.core.stop(str(error))

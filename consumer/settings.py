@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     dead_letters_percent_max: int = Field(
         20, ge=0, le=100, description="percent of the last 10,000 records above which it ends; `100` is no bound"
     )
+    drain_timeout_seconds: float = Field(
+        20,
+        gt=0,
+        description="seconds that a signal leaves to apply what was accepted and leave the group; then it ends anyway",
+    )
     data_dir: Path = Field(Path(".wex"), description="folder of the local stack's data")
     temporal_address: str = Field("localhost:7233", description="host:port of the Temporal frontend")
     temporal_namespace: str = Field("default", description="Temporal namespace to read")

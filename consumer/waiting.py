@@ -17,16 +17,25 @@ async def wait(event: asyncio.Event, seconds: float) -> None:
         return
 
 
-async def beating(beat: Callable[[], None], start: Coroutine[None, None, None]) -> None:
-    """Wait for a start, which may take longer than a loop may be silent, and beat meanwhile."""
+async def beating(beat: Callable[[], None], start: Coroutine[None, None, None], given_up: asyncio.Event) -> bool:
+    """Wait for a start, which may take longer than a loop may be silent, and beat meanwhile.
+
+    Returns:
+        Whether it has started, or else was given up.
+    """
     starting = asyncio.create_task(start)
+    giving_up = asyncio.create_task(given_up.wait())
     try:
-        while not starting.done():
+        while not starting.done() and not given_up.is_set():
             beat()
-            await asyncio.wait({starting}, timeout=BEAT_SECONDS)
-        await starting
+            await asyncio.wait({starting, giving_up}, timeout=BEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
     finally:
-        starting.cancel()
+        for task in (starting, giving_up):
+            task.cancel()
+        await asyncio.wait({starting, giving_up}, timeout=BEAT_SECONDS)
+    return not starting.cancelled() and starting.done()
 
 
 def problem_of(task: asyncio.Task[None]) -> str:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 
+from consumer.ending import end_process
 from consumer.errors import ExitCode
 
 PATIENCE_SECONDS = 45.0  # longer than every bounded wait of the consumer, shorter than an operator's
 
 
 def _end_process(silent_seconds: float) -> None:
-    sys.stderr.write(f"wex: the event loop was stuck for {silent_seconds:.0f} s; ending the process\n")
-    sys.stderr.flush()
-    os._exit(ExitCode.WATCHDOG)
+    def say() -> None:
+        sys.stderr.write(f"wex: the event loop was stuck for {silent_seconds:.0f} s; ending the process\n")
+        sys.stderr.flush()
+
+    end_process(ExitCode.WATCHDOG, say)
 
 
 class Watchdog:

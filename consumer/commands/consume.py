@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable
@@ -57,6 +56,7 @@ def command(
     to another version.
     """
     from consumer import logs
+    from consumer.ending import taking_signals
 
     logs.configure(as_json=log_json, verbose=verbose)
     settings = options.load_settings(
@@ -68,7 +68,7 @@ def command(
         http_host=http_host,
         http_port=http_port,
     )
-    with options.errors_for_people():
+    with taking_signals(), options.errors_for_people():
         problem = _run(settings, migrate_first=migrate, until_caught_up=until_caught_up)
     if problem:
         if problem.startswith("too many dead letters"):
@@ -83,10 +83,19 @@ def _run(settings: Settings, *, migrate_first: bool, until_caught_up: bool) -> s
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_consume(settings, migrate_first=migrate_first, until_caught_up=until_caught_up))
+        try:
+            return runner.run(_consume(settings, migrate_first=migrate_first, until_caught_up=until_caught_up))
+        except asyncio.CancelledError:
+            return ""  # it was asked to end before there was anything to drain
 
 
 async def _consume(settings: Settings, *, migrate_first: bool, until_caught_up: bool) -> str:
+    from consumer.ending import Ending
+
+    starting = asyncio.current_task()
+    assert starting is not None, "a coroutine runs in a task"
+    ending = Ending(settings.drain_timeout_seconds, starting.cancel)
+    ending.listen()
     from consumer.monitoring.metrics import Metrics
     from consumer.source import SourceError
     from consumer.watchdog import Watchdog
@@ -105,7 +114,7 @@ async def _consume(settings: Settings, *, migrate_first: bool, until_caught_up: 
             metrics = Metrics(time.time, watchdog.silent_seconds)
             with _serving(settings, metrics):
                 service = make_service(settings, until_caught_up=until_caught_up, beat=watchdog.beat, metrics=metrics)
-                _stop_on_signals(service)
+                ending.ask = service.stop
                 return await service.run()
     except (SourceError, TopicError) as error:
         remedy = "Is Kafka running? `wex up` starts one; --kafka-bootstrap-servers names another."
@@ -152,17 +161,3 @@ def make_service(
         metrics=metrics,
         limit=DeadLetterLimit(settings.dead_letters_in_a_row_max, settings.dead_letters_percent_max),
     )
-
-
-def _stop_on_signals(service: Service) -> None:
-    """The first signal drains; the second leaves the rest to whoever claims next."""
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-            signal.signal(number, lambda number, _: os._exit(128 + number))
-        service.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)

@@ -17,6 +17,7 @@ LogEvent = Literal[
     "progress",
     "caught_up",
     "stopping",
+    "drain_timed_out",
     "dead_letter",
     "dead_letter_limit",
     "chunk_refused",
@@ -61,6 +62,11 @@ LOG_EVENTS: dict[LogEvent, Meaning] = {
     "progress": Meaning(logging.INFO, "what was counted since it was last told; the names are those of the metrics"),
     "caught_up": Meaning(logging.INFO, "everything that was in the logs is applied, and `--until-caught-up` ends"),
     "stopping": Meaning(logging.INFO, "a signal came: what was accepted is applied, the claims are released"),
+    "drain_timed_out": Meaning(
+        logging.WARNING,
+        "the process ends although not all that was accepted is applied, or the group is not left: the time is over",
+        "Nothing; whoever claims next goes on from the table. Often: a server is slow.",
+    ),
     "dead_letter": Meaning(
         logging.WARNING, "a record was set aside", "`wex dead-letter list` and `show`; mend its publisher."
     ),

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import os
-import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -231,23 +228,3 @@ def test_every_command_explains_itself(wex: Wex, name: str) -> None:
     said = wex(name, "--help")
     assert said.exit_code == 0
     assert "Usage: wex" in said.stdout
-
-
-def test_a_terminated_consumer_releases_its_claims(wex: Wex, topic: str, database_url: str) -> None:
-    """SIGTERM makes the service apply what it accepted, give up its claims and end with 0."""
-    import asyncio
-
-    from tests.consuming import applied, fetch, until
-
-    publish(wex, "completed")
-    command = Path(sys.executable).with_name("wex")
-    process = subprocess.Popen(
-        [command, "consume", "--log-json"], stderr=subprocess.PIPE, text=True, env=dict(os.environ)
-    )
-    asyncio.run(until(lambda: applied(database_url, topic, 1), "the record is applied"))
-    process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=20)
-    assert process.returncode == 0, log
-    assert '"message":"stopping"' in log
-    claims = asyncio.run(fetch(database_url, "SELECT claim_token FROM positions"))
-    assert {r["claim_token"] for r in claims} == {None}

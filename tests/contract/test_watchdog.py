@@ -116,7 +116,7 @@ def test_the_process_ends_with_a_code_of_its_own(
         codes.append(code)
         ended.set()
 
-    monkeypatch.setattr("consumer.watchdog.os._exit", take)
+    monkeypatch.setattr("consumer.ending.os._exit", take)
     with Watchdog(PATIENCE, clock=clock):
         clock.now = 60.0
         assert ended.wait(BOUND_SECONDS)
