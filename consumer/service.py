@@ -242,6 +242,7 @@ class Service:
         logs = await self._source.logs(work.partitions)
         token = uuid4()
         claims = await self._store.claim(self._group, logs, token, self._owner)
+        self._observer.begun_late(claims)
         logs = await self._source.logs(work.partitions)  # again: the last owner may have read on meanwhile
         claims = {
             name: claim for name, claim in claims.items() if name in logs

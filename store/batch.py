@@ -37,6 +37,7 @@ class Claim:
         halted: whether an incident holds the partition.
         fold_version: the version of the fold that wrote the table.
         topic_id: of the topic that was read so far; another topic of the same name has another one.
+        begins_late: whether this claim was the first, and recorded that the log had lost its beginning.
     """
 
     next_offset: int
@@ -45,6 +46,7 @@ class Claim:
     fold_version: int
     anchor: Anchor | None = None
     topic_id: UUID | None = None
+    begins_late: bool = False
 
 
 class Move(NamedTuple):

@@ -31,14 +31,15 @@ class MemoryStore:
     ) -> dict[TopicPartition, Claim]:
         """Claim partitions; one without a row begins at its log's start."""
         del owner
+        late = {p for p, log in logs.items() if log.start > 0 and (consumer_group, p) not in self._claims}
+        self.incidents += [begins_late(partition, logs[partition].start) for partition in logs if partition in late]
         for partition, log in logs.items():
             held = self._claims.get((consumer_group, partition))
             if held is None:
                 held = Claim(log.start, token, halted=False, fold_version=FOLD_VERSION)
-                self.incidents += [begins_late(partition, log.start)] if log.start > 0 else []
             claim = replace(held, token=token, topic_id=held.topic_id or log.topic_id)
             self._claims[consumer_group, partition] = claim
-        return {partition: self._claims[consumer_group, partition] for partition in logs}
+        return {p: replace(self._claims[consumer_group, p], begins_late=p in late) for p in logs}
 
     async def read_claims(self, consumer_group: str) -> dict[TopicPartition, Claim]:
         """Return every position of a group."""

@@ -130,6 +130,7 @@ def _claims(records: list[asyncpg.Record]) -> dict[TopicPartition, Claim]:
             fold_version=r["fold_version"],
             anchor=None if r["anchor"] is None else Anchor(r["anchor_offset"], r["anchor"]),
             topic_id=r["topic_id"],
+            begins_late=r.get("begins_late", False),
         )
         for r in records
     }

@@ -34,6 +34,7 @@ LogEvent = Literal[
     "database_failed",
     "database_misconfigured",
     "halted",
+    "log_start",
     "client_stop_failed",
     "not_assigned",
     "offsets_not_mirrored",
@@ -128,6 +129,11 @@ LOG_EVENTS: dict[LogEvent, Meaning] = {
     ),
     "halted": Meaning(
         logging.ERROR, "a partition is halted by an incident; the others go on", "`wex incidents list` says what to do."
+    ),
+    "log_start": Meaning(
+        logging.WARNING,
+        "a first start met a log that no longer had its beginning; an incident says so, nothing is halted",
+        "If that history matters, publish it again; `wex incidents accept-gap` closes the incident.",
     ),
     "client_stop_failed": Meaning(logging.WARNING, "the Kafka client did not stop cleanly and is left behind"),
     "not_assigned": Meaning(logging.DEBUG, "Kafka took a partition back before a command reached the client"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from consumer.incident_kinds import KINDS, GoOn
+from consumer.incident_kinds import KINDS
 
 MetricName = Literal[
     "wex_records_total",
@@ -167,10 +167,10 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "wex_incidents_total": Metric(
         "counter",
-        "incidents that halt a partition, by kind",
+        "incidents, by kind; each but `log_start` halts its partition",
         "`wex incidents list` says what to do.",
         ("kind",),
-        tuple((kind,) for kind in KINDS if KINDS[kind].go_on is not GoOn.SAME),
+        tuple((kind,) for kind in KINDS),
     ),
     "wex_rebalances_total": Metric(
         "counter",

@@ -64,6 +64,14 @@ class Observer:
             "claimed", "claimed %s", ", ".join(f"{name}@{claim.next_offset}" for name, claim in sorted(claims.items()))
         )
 
+    def begun_late(self, claims: Claims) -> None:
+        """Count what a first claim recorded of logs that had lost their beginning; nothing is halted."""
+        for name, claim in claims.items():
+            if claim.begins_late:
+                self._metrics.count("wex_incidents_total", "log_start")
+                what = "%s begins at %d: what was before was never seen here"
+                tell("log_start", what, name, claim.next_offset, partition=str(name))
+
     def fetched(self, records: Mapping[TopicPartition, Sequence[Record]]) -> None:
         """Note when fetched records were written."""
         now = self._metrics.now()

@@ -51,4 +51,15 @@ begun_late AS (
     WHERE n.is_new AND n.next_offset > 0
 )
 
-SELECT topic, partition, next_offset, claim_token, state, anchor_offset, anchor, fold_version, topic_id FROM claimed
+SELECT
+    topic,
+    partition,
+    next_offset,
+    claim_token,
+    state,
+    anchor_offset,
+    anchor,
+    fold_version,
+    topic_id,
+    (is_new AND next_offset > 0) AS begins_late
+FROM claimed

@@ -25,7 +25,7 @@ async def test_a_new_partition_begins_at_the_start_of_its_log(kept: Kept) -> Non
     claims = await kept.store.claim("g", {A: LogRange(0, 9), B: LogRange(17, 20)}, token, "me")
     assert claims == {
         A: Claim(0, token, halted=False, fold_version=FOLD_VERSION),
-        B: Claim(17, token, halted=False, fold_version=FOLD_VERSION),
+        B: Claim(17, token, halted=False, fold_version=FOLD_VERSION, begins_late=True),
     }
     [late] = await kept.incidents()
     assert (late.kind, late.partition, late.from_offset, late.to_offset) == ("log_start", B, 0, 17)

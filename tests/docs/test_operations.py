@@ -23,10 +23,12 @@ from consumer.monitoring.metric_table import METRICS, PROCESS_METRICS
 from consumer.monitoring.server import STUCK_SECONDS
 from consumer.settings import Settings
 from consumer.watchdog import PATIENCE_SECONDS
+from tests import promtool
 from tests.architecture.sources import ROOT
+from tests.monitoring.scraping import Samples
+from tests.promtool import RULES_FILE
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-RULES_FILE = ROOT / "deploy" / "prometheus" / "alerts.yml"
 RULES: list[dict[str, Any]] = yaml.safe_load(RULES_FILE.read_text())["groups"][0]["rules"]
 DEPLOYED = [path for path in sorted((ROOT / "deploy").rglob("*")) if path.is_file()]
 CODE = re.compile(r"`([^`]+)`")
@@ -112,13 +114,35 @@ def test_a_series_is_found_wherever_it_stands_in_an_expression() -> None:
     assert series(expression) == {"a_bucket", "b", "c"}
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_prometheus_accepts_the_rules() -> None:
     """Prometheus' own tool finds nothing wrong with the rules."""
-    checked = subprocess.run(
-        ["promtool", "check", "rules", str(RULES_FILE)], capture_output=True, text=True, check=False
-    )
+    command = [str(promtool.needed()), "check", "rules", str(RULES_FILE)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def incidents(count: float) -> Samples:
+    """What a consumer shows that has counted incidents of a first start."""
+    labels = {"version": "1", "fold_version": "1"}
+    counted = ("wex_incidents_total", frozenset({"kind": "log_start"}.items()))
+    return {("wex_build_info", frozenset(labels.items())): 1, counted: count}
+
+
+@pytest.mark.parametrize(
+    ("counted", "fires"),
+    [
+        ([0, 0, 1], True),
+        ([1, 1, 1], True),  # counted before it was first scraped
+        ([None, 1], True),
+        ([0, 0, 0], False),
+        ([1] * 70, False),  # more than an hour ago
+        ([0, 1, *[1] * 70], False),
+    ],
+)
+def test_an_incident_is_told_for_an_hour_and_also_by_a_new_consumer(counted: list[float | None], fires: bool) -> None:
+    """What a consumer counts before Prometheus first asks is told as well, and for no longer."""
+    scrapes = [None if count is None else incidents(count) for count in counted]
+    assert ("WexIncident" in promtool.firing(promtool.needed(), scrapes)) == fires
 
 
 def test_every_incident_and_every_exit_code_has_its_entry() -> None:

@@ -108,6 +108,20 @@ async def _gone(admin: Any, topic: str) -> bool:
     return topic not in await admin.list_topics()
 
 
+async def test_a_first_start_on_a_log_without_its_beginning_is_counted_once(
+    servers: Servers, database_url: str, topic: str
+) -> None:
+    """The first claim tells and counts what is gone and halts nothing; the next one does not count it again."""
+    await produce(servers.kafka_bootstrap_servers, topic, encoded(started("a", range(30))))
+    await delete_records(servers.kafka_bootstrap_servers, topic, 4)
+    counts = []
+    for _ in range(2):
+        service = await consume_all(servers.kafka_bootstrap_servers, PostgresStore(database_url), topic)
+        counts.append(service.metrics.value("wex_incidents_total", kind="log_start"))
+    assert counts == [1, 0]
+    assert len(await rows(database_url)) == 26
+
+
 async def test_an_accepted_gap_is_read_on_by_the_consumer_that_runs(
     servers: Servers, database_url: str, topic: str, wex: Wex
 ) -> None:

@@ -156,9 +156,7 @@ async def test_a_halted_partition_is_seen_and_its_lag_grows(
     assert total(samples, "wex_partition_halted") == total(samples, "wex_partitions", state="halted") == 1
     assert total(samples, "wex_partitions", state="claimed") == 2
     assert total(samples, "wex_incidents_total", kind="gap") == total(samples, "wex_incidents_total") == 1
-    assert {dict(labels)["kind"] for name, labels in samples if name == "wex_incidents_total"} == set(KINDS) - {
-        "log_start"
-    }
+    assert {dict(labels)["kind"] for name, labels in samples if name == "wex_incidents_total"} == set(KINDS)
     assert total(samples, "wex_lag_seconds", partition="0") > 0
     assert (status, f'"halted": ["{topic}/0"]' in said) == (200, True)
     assert [line["kind"] for line in running.said if line["event"] == "halted"] == ["gap"]
