@@ -57,7 +57,8 @@ check: $(READY) ## Check format, lint, types, imports, migrations and pinned req
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/squawk migrations/*.sql
-	$(BIN)/pytest -q tests/architecture/test_requirements.py tests/docs/test_settings.py tests/docs/test_metrics.py
+	$(BIN)/pytest -q tests/architecture/test_requirements.py tests/docs/test_settings.py tests/docs/test_metrics.py \
+		tests/docs/test_commands.py
 
 up: $(READY) ## Start PostgreSQL and Kafka on this machine, until `make down`.
 	$(BIN)/wex up --detach
@@ -72,8 +73,9 @@ format: $(READY) ## Format the code and mend what the linter can mend.
 contract: $(READY) ## Write docs/contract and docs/event-contract.md anew, from the code.
 	$(BIN)/wex schema write docs
 
-pages: $(READY) ## Write docs/metrics.md anew, from the code.
+pages: $(READY) ## Write docs/metrics.md and docs/commands.md anew, from the code.
 	$(BIN)/python -m consumer.monitoring.page docs/metrics.md
+	$(BIN)/python -m consumer.command_page docs/commands.md
 
 requirements: python ## Pin the dependencies of pyproject.toml by hash, into requirements/.
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
