@@ -11,7 +11,7 @@ WORKERS := 3
 SEEDS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system proof chaos laws-deep mutants simulate kill-matrix bench-core bench-replay check up down format contract pages requirements clean python
+.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench-core bench-replay check up down format contract pages requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -32,6 +32,9 @@ proof: $(READY) ## Corrupt 50 rows of EXECUTIONS=200000; verify names exactly th
 
 chaos: $(READY) ## Fault real servers, links and consumers, and judge what is left; MINUTES=10, SEED=… repeats a run.
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+
+exercise: $(READY) ## Play six incidents: the alert, the runbook's entry, its commands, and what is left (two minutes).
+	$(BIN)/python -m tests.exercise
 
 laws-deep: $(READY) ## Try the laws on 5,000 random histories each, others every time (twenty minutes).
 	WEX_LAWS=deep $(BIN)/pytest tests/laws tests/conformance/test_histories.py --timeout=3600 --hypothesis-show-statistics
