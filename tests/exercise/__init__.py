@@ -1,1 +1,1 @@
-"""The exercise: incidents on real servers, each with its alert, the entry of the runbook, its commands, and what is left."""
+"""The exercise: incidents on real servers, each with its alert, the runbook's entry, its commands, and what is left."""
