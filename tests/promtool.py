@@ -55,7 +55,9 @@ def _unpack() -> None:
                 "sh", "-c", f'dpkg-deb --fsys-tarfile "$1" | tar -x {PATH_IN_PACKAGE}', "sh", str(package), cwd=folder
             )
             CACHED.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(Path(folder) / PATH_IN_PACKAGE, CACHED)
+            fresh = CACHED.with_suffix(f".{os.getpid()}")  # beside its place: others may unpack it at the same time
+            shutil.move(Path(folder) / PATH_IN_PACKAGE, fresh)
+            fresh.replace(CACHED)
 
 
 def _runs(*command: str, cwd: str) -> bool:
