@@ -109,7 +109,11 @@ async def _database(settings: Settings, found: list[Finding]) -> DatabaseFacts |
         return await diagnose(url, settings.consumer_group, lambda: datetime.now(UTC))
     except StoreError as error:
         wrong = isinstance(error, MisconfiguredError)
-        remedy = "Check the address, the database and the rights." if wrong else "Is the database running, with room on its disk?"
+        remedy = (
+            "Check the address, the database and the rights."
+            if wrong
+            else "Is the database running, with room on its disk?"
+        )
         found.append(Finding("postgresql", "failed", str(error), f"{remedy} WEX_DATABASE_URL names another."))
         return None
 

@@ -26,7 +26,7 @@ def report(lines: str) -> None:
 
 
 @pytest.mark.system
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_six_incidents_are_told_and_mended_as_the_runbook_says() -> None:
     """For each its alert fires, the entry's commands work as they are shown, and the table is what it must be."""
     outcomes: dict[str, Outcome] = {outcome.name: outcome for outcome in play_all(promtool.needed(), report)}
