@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import time
 from collections.abc import Iterator
 
 import asyncpg
@@ -166,9 +165,8 @@ async def test_a_drain_has_its_time_and_a_second_signal_ends_it_at_once(
         await until(count_is(holder, WAITING, 1), "it waits for the row")
         running.process.send_signal(signal.SIGTERM)
         await running.says("stopping")
-        began = time.monotonic()
         assert await running.ended_by(second) == code
-        assert time.monotonic() - began < 3, "a lock is waited for longer"
+        assert not running.has_said("database_failed"), "it waited for the lock to the end"
         assert running.has_said("drain_timed_out") == (second is None)
     await holder.close()
     await consume_all(bootstrap, PostgresStore(database_url), topic, group=topic)
