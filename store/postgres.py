@@ -42,7 +42,7 @@ class PostgresStore:
     async def read_claims(self, consumer_group: str) -> dict[TopicPartition, Claim]:
         """Return every position of a group."""
         async with self._use() as connection:
-            return _claims(await connection.fetch(statement("read_positions"), consumer_group))
+            return await read_claims(connection, consumer_group)
 
     async def apply(self, batch: Batch) -> Applied:
         """Move the positions and write their effects in one transaction."""
@@ -119,6 +119,11 @@ async def claim(
         [begins_late(p, logs[p].start).detail for p in partitions],
     )
     return _claims(records)
+
+
+async def read_claims(connection: Connection, consumer_group: str) -> dict[TopicPartition, Claim]:
+    """Return every position of a group, in the schema that the connection's search_path names."""
+    return _claims(await connection.fetch(statement("read_positions"), consumer_group))
 
 
 def _claims(records: list[asyncpg.Record]) -> dict[TopicPartition, Claim]:

@@ -23,7 +23,7 @@ from store.connect import connect_operator, in_schema
 from store.errors import StoreError, UnavailableError
 from store.failures import translate
 from store.migrate import Migration, migrate, pending
-from store.postgres import claim, write
+from store.postgres import claim, read_claims, write
 from store.statements import between, statement
 
 if TYPE_CHECKING:
@@ -60,6 +60,15 @@ class GivenUp(NamedTuple):
     decided_at: datetime
 
 
+class Place(NamedTuple):
+    """Where a shadow is, and under which claim it is written: what another process needs to write into it, too."""
+
+    url: str
+    schema: str
+    group: str
+    token: UUID
+
+
 class Shadow:
     """One shadow, held by this process alone; an async context manager.
 
@@ -77,6 +86,23 @@ class Shadow:
         self.live = ""
         self._connection: Connection | None = None
         self._beside: Connection | None = None
+
+    @classmethod
+    def at(cls, place: Place) -> Self:
+        """Return the shadow that another process holds; what is written into it carries that one's claim."""
+        shadow = cls(place.url, place.schema, group=place.group)
+        shadow.token = place.token
+        return shadow
+
+    @property
+    def place(self) -> Place:
+        """Where it is, for processes that work for this one."""
+        return Place(self._url, self.schema, self.group, self.token)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a moment is being looked at, in a transaction that nobody else can take part in."""
+        return self._connection is not None and self._connection.is_in_transaction()
 
     async def __aenter__(self) -> Self:
         if not await self._open(hold=True):
@@ -180,6 +206,11 @@ class Shadow:
         """Claim partitions of the shadow; one that it does not know yet begins at the start that is given."""
         async with self.use() as connection:
             return await claim(connection, self.group, logs, self.token, OWNER)
+
+    async def read_claims(self) -> dict[TopicPartition, Claim]:
+        """Return where the shadow stands."""
+        async with self.use() as connection:
+            return await read_claims(connection, self.group)
 
     async def apply(self, batch: Batch) -> Applied:
         """Move the shadow's positions and write their effects, in one transaction or within that of a cut.

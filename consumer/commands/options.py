@@ -36,7 +36,7 @@ jobs = click.option(
     type=click.IntRange(1, 64),
     default=lambda: os.cpu_count() or 1,
     show_default="one for each processor",
-    help="How many processes decode, where there is much to decode.",
+    help="How many processes share the partitions, where there is much to fold.",
 )
 
 

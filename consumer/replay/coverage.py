@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from consumer.chunk import Span
+from consumer.incident_kinds import KINDS
 from consumer.partition import LogRanges
 from consumer.replay.log_reader import LogLostError
 from events.position import TopicPartition
 from store.batch import LogRange
-from store.shadow import Standing
+from store.shadow import GivenUp, Standing
+
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +84,39 @@ def _compare(partition: TopicPartition, standing: Standing, log: LogRange) -> No
     if None not in (log.topic_id, standing.topic_id) and log.topic_id != standing.topic_id:
         msg = f"the topic of {partition} was made anew: its id is {log.topic_id}, the table's {standing.topic_id}"
         raise LogLostError(msg)
+
+
+def gaps(decisions: Iterable[GivenUp]) -> dict[TopicPartition, list[Span]]:
+    """Return the offsets that were given up and never read after all: going back reads them again."""
+    found: dict[TopicPartition, list[Span]] = {}
+    for partition, accepted_from, accepted_to, *_ in decisions:
+        spans = found.setdefault(partition, [])
+        if accepted_to > accepted_from:
+            spans.append(Span(accepted_from, accepted_to))
+        else:
+            cut = (Span(span.from_offset, min(span.next_offset, accepted_to)) for span in spans)
+            found[partition] = [span for span in cut if span.from_offset < span.next_offset]
+    return {partition: sorted(spans) for partition, spans in found.items() if spans}
+
+
+def begun_anew(decisions: Iterable[GivenUp], *, since: datetime = ALWAYS) -> set[TopicPartition]:
+    """Return the partitions whose log may be another one than that from which the table has its first rows."""
+    anew = {kind for kind, meant in KINDS.items() if meant.another_log}
+    return {
+        each.partition
+        for each in decisions
+        if each.decided_at >= since and (each.accepted_to <= each.accepted_from or each.kind in anew)
+    }
+
+
+def readable(span: Span, gaps_: Iterable[Span]) -> list[Span]:
+    """Return the parts of a span that lie outside of its gaps."""
+    parts = []
+    start = span.from_offset
+    for gap in gaps_:
+        if start < min(gap.from_offset, span.next_offset):
+            parts.append(Span(start, min(gap.from_offset, span.next_offset)))
+        start = max(start, gap.next_offset)
+    if start < span.next_offset:
+        parts.append(Span(start, span.next_offset))
+    return parts

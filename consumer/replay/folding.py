@@ -2,7 +2,8 @@
 
 A chunk is folded in memory before it is written, so that a row is written once for many events. What differs from a
 consumer: chunks are larger, records with an open dead letter are left out, offsets that an operator gave up are passed
-over, and nobody else takes partitions away.
+over, and nobody else takes partitions away. Where there is much to fold, processes share the partitions among them,
+each with its own connections: they meet nowhere but in the shadow, as the consumers of a group meet in the table.
 """
 
 from __future__ import annotations
@@ -10,27 +11,40 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
+from consumer.batch import prepare
 from consumer.chunk import Chunk, Prepared, Refusal, Span
-from consumer.incident_kinds import KINDS
 from consumer.record import Record, Stretch
-from consumer.replay.decoding import Decoders, Window
+from consumer.replay.coverage import gaps, readable
 from consumer.replay.log_reader import Stretches, read
 from consumer.replay.log_source import LogSource
+from consumer.replay.processes import in_processes
 from events.position import TopicPartition
 from store.batch import Batch, Claim
 from store.errors import RefusedError
-from store.shadow import GivenUp, Shadow
+from store.shadow import GivenUp, Place, Shadow
 
-CHUNK_RECORDS = 10_000  # held at a time: one that is written, one that is read, and one for each job
+CHUNK_RECORDS = 10_000  # three chunks are held at a time: one that is written, one that is prepared, one that is read
 CHUNK_BYTES = 16 * 1_048_576  # of values
-ALWAYS = datetime.min.replace(tzinfo=UTC)
 MUCH_RECORDS = 50_000  # below, starting processes takes longer than it saves
+PROGRESS_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of all ids, both ends included."""
+
+    first: UUID
+    last: UUID
+
+    def __call__(self, id_: UUID) -> bool:
+        """Whether an id lies within."""
+        return self.first <= id_ <= self.last
 
 
 @dataclass(slots=True)
@@ -48,6 +62,33 @@ class Folded:
     left_out: int = 0
     refused: int = 0
 
+    def add(self, other: Folded) -> None:
+        """Count what another has folded, too."""
+        self.records += other.records
+        self.events += other.events
+        self.left_out += other.left_out
+        self.refused += other.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some partitions of what is to be folded, for a process of its own."""
+
+    servers: str
+    place: Place
+    claims: Mapping[TopicPartition, Claim]
+    ends: Mapping[TopicPartition, int]
+    given_up: Sequence[GivenUp]
+    wanted: Window | None
+
+
+async def fold_part(part: Part) -> Folded:
+    """Fold some partitions, with connections of our own."""
+    async with LogSource(part.servers) as source, Shadow.at(part.place).unheld() as shadow:
+        folding = Folding(source, shadow, part.claims, given_up=part.given_up, wanted=part.wanted)
+        await folding.fold_to(part.ends)
+        return folding.folded
+
 
 class Folding:
     """Folds the log into a shadow, from where the shadow stands.
@@ -56,7 +97,7 @@ class Folding:
         claims: where the shadow stands in every partition.
         given_up: what operators gave up: the table never saw it.
         wanted: which executions are folded; the others are only decoded.
-        jobs: how many chunks are decoded at a time, if there is much to decode.
+        jobs: how many processes fold, if there is much to fold; no more than there are partitions.
         told: called after every chunk that was written.
     """
 
@@ -76,9 +117,10 @@ class Folding:
         self.stand_at(claims)
         self._source = source
         self._shadow = shadow
-        self._gaps = gaps(given_up)
+        self._given_up = tuple(given_up)
+        self._gaps = gaps(self._given_up)
         self._wanted = wanted
-        self._decoders = Decoders(jobs, wanted)
+        self._jobs = jobs
         self._told = told
 
     def stand_at(self, claims: Mapping[TopicPartition, Claim]) -> None:
@@ -96,10 +138,6 @@ class Folding:
             self.next_offsets, self.folded = stood, folded
             raise
 
-    def close(self) -> None:
-        """End the processes that decode."""
-        self._decoders.close()
-
     async def fold_to(self, ends: Mapping[TopicPartition, int]) -> None:
         """Fold everything before these offsets.
 
@@ -108,25 +146,61 @@ class Folding:
             SourceError: no broker answers any more.
             StoreError: the shadow cannot be written.
         """
-        decoders = self._decoders if self._much(ends) else Decoders(1, self._wanted)
-        ahead: deque[asyncio.Task[tuple[Chunk, Prepared]]] = deque()
+        left = {name: end - self.next_offsets[name] for name, end in ends.items() if end > self.next_offsets[name]}
+        jobs = min(self._jobs, len(left))
+        # Within the transaction of a moment nobody else could write.
+        if jobs > 1 and sum(left.values()) > MUCH_RECORDS and not self._shadow.in_transaction:
+            await self._fold_in_processes(ends, dealt(left, jobs))
+        else:
+            await self._fold_here(ends)
+
+    async def _fold_in_processes(
+        self, ends: Mapping[TopicPartition, int], shares: Sequence[Sequence[TopicPartition]]
+    ) -> None:
+        claims = await self._shadow.read_claims()
+        parts = [
+            Part(
+                self._source.servers,
+                self._shadow.place,
+                {name: claims[name] for name in share},
+                {name: ends[name] for name in share},
+                self._given_up,
+                self._wanted,
+            )
+            for share in shares
+        ]
+        working = asyncio.create_task(in_processes(fold_part, parts))
+        try:
+            while not working.done():
+                await asyncio.wait([working], timeout=PROGRESS_SECONDS)
+                await self._tell_progress()
+            for folded in working.result():
+                self.folded.add(folded)
+            self.next_offsets |= ends
+            self._told(self.folded)
+        finally:
+            await _cancel([working])
+
+    async def _tell_progress(self) -> None:
+        claims = await self._shadow.read_claims()
+        moved = sum(claims[name].next_offset - offset for name, offset in self.next_offsets.items())
+        self._told(replace(self.folded, records=self.folded.records + moved))
+
+    async def _fold_here(self, ends: Mapping[TopicPartition, int]) -> None:
+        preparing: deque[asyncio.Task[tuple[Chunk, Prepared]]] = deque()
         writing: deque[asyncio.Task[None]] = deque()
         try:
             async for chunk in self._chunks(ends):
                 kept = await self._without_dead_letters(chunk)
-                ahead.append(asyncio.create_task(_prepared(decoders, kept)))
-                if len(ahead) >= decoders.jobs:
-                    await self._begin_to_write(writing, *await ahead.popleft())
-            while ahead:
-                await self._begin_to_write(writing, *await ahead.popleft())
+                if preparing:
+                    await self._begin_to_write(writing, *await preparing.popleft())
+                preparing.append(asyncio.create_task(self._prepared(kept)))
+            while preparing:
+                await self._begin_to_write(writing, *await preparing.popleft())
             while writing:
                 await writing.popleft()
         finally:
-            await _cancel([*ahead, *writing])
-
-    def _much(self, ends: Mapping[TopicPartition, int]) -> bool:
-        """Whether other processes are worth their start."""
-        return sum(end - self.next_offsets[name] for name, end in ends.items()) > MUCH_RECORDS
+            await _cancel([*preparing, *writing])
 
     async def _begin_to_write(self, writing: deque[asyncio.Task[None]], chunk: Chunk, prepared: Prepared) -> None:
         """Wait until the chunk before is written, and let this one be written meanwhile."""
@@ -176,6 +250,17 @@ class Folding:
         self.folded.left_out += len(chunk) - len(left)
         return left
 
+    async def _prepared(self, chunk: Chunk) -> tuple[Chunk, Prepared]:
+        """Decode and fold a chunk in slices, so that a statement under way is sent and answered meanwhile."""
+        slices = prepare(chunk, self._wanted)
+        while True:
+            try:
+                next(slices)
+            except StopIteration as end:
+                prepared: Prepared = end.value
+                return chunk, prepared
+            await asyncio.sleep(0)
+
     async def _write(self, chunk: Chunk, prepared: Prepared) -> None:
         moves = chunk.moves(dict.fromkeys(chunk.spans, self._shadow.token))
         batch = Batch(
@@ -193,7 +278,7 @@ class Folding:
                 raise
             refusal = Refusal(f"refused_{error.sqlstate or 'by_client'}", error.column, str(error))
             for part in chunk.halves() or [chunk.set_aside(refusal)]:
-                await self._write(part, await self._decoders.prepare_here(part))
+                await self._write(*await self._prepared(part))
             return
         self._count(chunk, prepared)
 
@@ -228,10 +313,6 @@ class _Gathering:
         return Chunk(0, {name: tuple(records) for name, records in self._records.items()}, self.spans)
 
 
-async def _prepared(decoders: Decoders, chunk: Chunk) -> tuple[Chunk, Prepared]:
-    return chunk, await decoders.prepare(chunk)
-
-
 async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """End tasks that nobody waits for any more."""
     left = [task for task in tasks if not task.done()]
@@ -241,40 +322,15 @@ async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
         await asyncio.wait(left)
 
 
-def gaps(decisions: Iterable[GivenUp]) -> dict[TopicPartition, list[Span]]:
-    """Return the offsets that were given up and never read after all: going back reads them again."""
-    found: dict[TopicPartition, list[Span]] = {}
-    for partition, accepted_from, accepted_to, *_ in decisions:
-        spans = found.setdefault(partition, [])
-        if accepted_to > accepted_from:
-            spans.append(Span(accepted_from, accepted_to))
-        else:
-            cut = (Span(span.from_offset, min(span.next_offset, accepted_to)) for span in spans)
-            found[partition] = [span for span in cut if span.from_offset < span.next_offset]
-    return {partition: sorted(spans) for partition, spans in found.items() if spans}
-
-
-def begun_anew(decisions: Iterable[GivenUp], *, since: datetime = ALWAYS) -> set[TopicPartition]:
-    """Return the partitions whose log may be another one than that from which the table has its first rows."""
-    anew = {kind for kind, meant in KINDS.items() if meant.another_log}
-    return {
-        each.partition
-        for each in decisions
-        if each.decided_at >= since and (each.accepted_to <= each.accepted_from or each.kind in anew)
-    }
-
-
-def readable(span: Span, gaps_: Iterable[Span]) -> list[Span]:
-    """Return the parts of a span that lie outside of its gaps."""
-    parts = []
-    start = span.from_offset
-    for gap in gaps_:
-        if start < min(gap.from_offset, span.next_offset):
-            parts.append(Span(start, min(gap.from_offset, span.next_offset)))
-        start = max(start, gap.next_offset)
-    if start < span.next_offset:
-        parts.append(Span(start, span.next_offset))
-    return parts
+def dealt(left: Mapping[TopicPartition, int], jobs: int) -> list[list[TopicPartition]]:
+    """Deal partitions to so many processes, by what is left of each: the fullest first, to who has the least."""
+    shares: list[list[TopicPartition]] = [[] for _ in range(jobs)]
+    loads = [0] * jobs
+    for name in sorted(left, key=lambda name: (-left[name], name)):
+        least = loads.index(min(loads))
+        shares[least].append(name)
+        loads[least] += left[name]
+    return shares
 
 
 def _digest(record: Record) -> bytes:

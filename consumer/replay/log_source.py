@@ -26,6 +26,7 @@ class LogSource(Source):
     """
 
     def __init__(self, bootstrap_servers: str) -> None:
+        self.servers = bootstrap_servers
         super().__init__(
             bootstrap_servers=bootstrap_servers,
             topics=(),

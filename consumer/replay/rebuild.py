@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from consumer.errors import ExitCode, WexError
 from consumer.replay import refusals
-from consumer.replay.coverage import Coverage, cover
-from consumer.replay.folding import Folded, Folding, begun_anew, gaps
+from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
+from consumer.replay.folding import Folded, Folding
 from consumer.replay.log_source import LogSource
 from consumer.replay.verify import catch_up
 from events.position import TopicPartition
@@ -83,7 +83,7 @@ class Rebuild:
         servers: Kafka.
         url: PostgreSQL.
         group: under whose name the shadow keeps its positions and dead letters.
-        jobs: how many processes decode.
+        jobs: how many processes fold, where there is much to fold.
         told: called with what was folded, and with how much there is to fold.
         reached: called when a step begins.
     """
@@ -210,12 +210,6 @@ class Rebuild:
 
     async def _build(self, step: Step) -> None:
         folding, coverage = await self._folding()
-        try:
-            await self._build_with(folding, coverage, step)
-        finally:
-            folding.close()
-
-    async def _build_with(self, folding: Folding, coverage: Coverage, step: Step) -> None:
         if step is Step.FOLD:
             self._reached(Step.FOLD)
             standings = await self._shadow.standings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from consumer.errors import ExitCode, WexError
-from consumer.replay.folding import begun_anew
+from consumer.replay.coverage import begun_anew
 from consumer.replay.log_source import LogSource
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition

@@ -11,10 +11,9 @@ from uuid import UUID
 
 from consumer.chunk import Span
 from consumer.errors import ExitCode, WexError
-from consumer.replay.coverage import Coverage, cover
+from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
 from consumer.replay.deciding import Search
-from consumer.replay.decoding import Window
-from consumer.replay.folding import Folded, Folding, begun_anew, gaps
+from consumer.replay.folding import Folded, Folding, Window
 from consumer.replay.log_reader import read
 from consumer.replay.log_source import LogSource
 from events.fold import FOLD_VERSION
@@ -41,7 +40,7 @@ class Question:
         execution_id: one execution.
         workflow_id: executions of one workflow.
         since: executions that began at this time or later.
-        jobs: how many processes decode.
+        jobs: how many processes fold, where there is much to fold.
         limit: so many differences, and so many unverifiable rows, are described; all are counted.
     """
 
@@ -141,10 +140,7 @@ async def _verify(
         jobs=question.jobs,
         told=lambda folded: told(folded, total),
     )
-    try:
-        await folding.fold_to({name: standing.next_offset for name, standing in standings.items()})
-    finally:
-        folding.close()  # what is left is little
+    await folding.fold_to({name: standing.next_offset for name, standing in standings.items()})
     async with scratch.cut() as ends:
         await catch_up(folding, scratch, source, ends)
         counts = await differences.find(scratch, scope)

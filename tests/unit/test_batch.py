@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from uuid import UUID
 
 import pytest
 
 from consumer.batch import SLICE_RECORDS, prepare
 from consumer.chunk import Chunk, Prepared, Refusal, Span
 from consumer.record import Record
+from consumer.replay.folding import Window
 from events import Event, decode, encode, fold
 from events.catalogue import Catalogue
 from events.position import TopicPartition
@@ -129,3 +131,18 @@ def test_a_refused_record_becomes_a_dead_letter_unread() -> None:
     assert (letter.reason, letter.field, letter.detail) == refusal
     assert letter.value == GOOD_VALUES[0]
     assert (prepared.states, prepared.outcomes) == ([], {("dead_letter", ""): 1})
+
+
+def test_a_window_leaves_executions_out_and_the_catalogue_whole() -> None:
+    """Executions outside of the window are not folded; workflows and users are collected all the same."""
+    whole, _ = run(chunk_of(GOOD_VALUES))
+    first, last = sorted(state.run.id for state in whole.states)[10:12]
+    done: list[Prepared] = []
+
+    def to_the_end() -> Iterator[None]:
+        done.append((yield from prepare(chunk_of(GOOD_VALUES), Window(first, last))))
+
+    list(to_the_end())
+    assert {state.run.id for state in done[0].states} == {first, last}
+    assert (done[0].catalogue, done[0].outcomes) == (whole.catalogue, whole.outcomes)
+    assert not Window(first, first)(UUID(int=first.int + 1))

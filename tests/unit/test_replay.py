@@ -9,9 +9,8 @@ import pytest
 
 from consumer.chunk import Span
 from consumer.commands.progress import Progress
-from consumer.replay.coverage import Coverage, cover
+from consumer.replay.coverage import Coverage, begun_anew, cover, gaps, readable
 from consumer.replay.deciding import DECIDED_BY, decides
-from consumer.replay.folding import begun_anew, gaps, readable
 from consumer.replay.log_reader import LogLostError
 from events.position import TopicPartition
 from store.batch import LogRange
