@@ -73,10 +73,7 @@ async def verdict(servers: Servers, database_url: str) -> tuple[int, int]:
 async def test_ten_thousand_letters_in_any_order_beside_a_consumer_are_exact(
     servers: Servers, database_url: str, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Letters and records of the same runs, applied at once by operators and a consumer, give the fold of them all.
-
-    And verify says so, while some letters are still open and afterwards.
-    """
+    """Letters and records of the same runs, applied at once by operators and a consumer, give the fold of them all."""
     bootstrap = servers.kafka_bootstrap_servers
     events = lives(copies=60)
     half, rest = encoded(events[:LETTERS]), encoded(events[LETTERS:])
