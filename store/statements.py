@@ -16,8 +16,17 @@ def statement(name: str) -> str:
 
 
 def between(sql: str, *, live: str, shadow: str) -> str:
-    """Return a statement about two schemas, with their names in the places that it leaves for them."""
+    """Return a statement about two schemas, with their names in the places that it leaves for them.
+
+    A place is a name, `live_schema.users`, or a literal of its own, `'live_schema'`, which gets the text of that name.
+    """
     quoted = {
         place: '"' + name.replace('"', '""') + '"' for place, name in (("live_schema", live), ("shadow_schema", shadow))
     }
-    return re.sub("live_schema|shadow_schema", lambda found: quoted[found[0]], sql)
+    literals = {f"'{place}'": "'" + name.replace("'", "''") + "'" for place, name in quoted.items()}
+    tag = "$$"
+    while tag in live + shadow:  # or the name would end the block in which it stands
+        tag = f"{tag[:-1]}_$"
+    return re.sub(
+        "'(live|shadow)_schema'|(live|shadow)_schema", lambda found: (quoted | literals)[found[0]], sql.replace("$$", tag)
+    )

@@ -12,7 +12,7 @@ BEGIN
             AND s.relnamespace = 'shadow_schema'::regnamespace
             AND t.relname IN ('workflow_executions', 'workflows', 'users', 'execution_rows')
     LOOP
-        EXECUTE format('ALTER TABLE shadow_schema.%I OWNER TO %I', found.relname, found.owner);
+        EXECUTE format('ALTER TABLE %s.%I OWNER TO %I', 'shadow_schema', found.relname, found.owner);
     END LOOP;
     FOR found IN
         SELECT
@@ -37,8 +37,8 @@ BEGIN
             AND a.grantee <> t.relowner
     LOOP
         EXECUTE format(
-            'GRANT %s%s ON shadow_schema.%I TO %s%s',
-            found.privilege_type, found.of_column, found.relname, found.grantee,
+            'GRANT %s%s ON %s.%I TO %s%s',
+            found.privilege_type, found.of_column, 'shadow_schema', found.relname, found.grantee,
             CASE WHEN found.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
         );
     END LOOP;

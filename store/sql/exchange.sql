@@ -4,20 +4,22 @@ DO $$
 DECLARE
     name text;
     kind text;
+    live text := 'live_schema';
+    shadow text := 'shadow_schema';
 BEGIN
     CREATE SCHEMA wex_exchange;
     FOREACH name IN ARRAY ARRAY['workflow_executions', 'workflows', 'users', 'execution_rows']
     LOOP
         kind := CASE name WHEN 'execution_rows' THEN 'VIEW' ELSE 'TABLE' END;
-        EXECUTE format('ALTER %s live_schema.%I SET SCHEMA wex_exchange', kind, name);
-        EXECUTE format('ALTER %s shadow_schema.%I SET SCHEMA live_schema', kind, name);
-        EXECUTE format('ALTER %s wex_exchange.%I SET SCHEMA shadow_schema', kind, name);
+        EXECUTE format('ALTER %s %s.%I SET SCHEMA wex_exchange', kind, live, name);
+        EXECUTE format('ALTER %s %s.%I SET SCHEMA %s', kind, shadow, name, live);
+        EXECUTE format('ALTER %s wex_exchange.%I SET SCHEMA %s', kind, name, shadow);
     END LOOP;
     FOREACH name IN ARRAY ARRAY['same_attempt(bytea, integer)', 'same_verdict(bytea, bytea)']
     LOOP
-        EXECUTE format('ALTER FUNCTION live_schema.%s SET SCHEMA wex_exchange', name);
-        EXECUTE format('ALTER FUNCTION shadow_schema.%s SET SCHEMA live_schema', name);
-        EXECUTE format('ALTER FUNCTION wex_exchange.%s SET SCHEMA shadow_schema', name);
+        EXECUTE format('ALTER FUNCTION %s.%s SET SCHEMA wex_exchange', live, name);
+        EXECUTE format('ALTER FUNCTION %s.%s SET SCHEMA %s', shadow, name, live);
+        EXECUTE format('ALTER FUNCTION wex_exchange.%s SET SCHEMA %s', name, shadow);
     END LOOP;
     DROP SCHEMA wex_exchange;
 END

@@ -5,7 +5,7 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY ARRAY['workflow_executions', 'workflows', 'users']
     LOOP
-        EXECUTE format('ALTER TABLE shadow_schema.%I SET UNLOGGED', name);
+        EXECUTE format('ALTER TABLE %s.%I SET UNLOGGED', 'shadow_schema', name);
     END LOOP;
 END
 $$

@@ -167,3 +167,5 @@ def test_names_of_schemas_are_quoted() -> None:
     """A schema may be called anything."""
     sql = "SELECT FROM live_schema.t, shadow_schema.t"
     assert between(sql, live='a"b', shadow="c") == 'SELECT FROM "a""b".t, "c".t'
+    assert between("SELECT 'live_schema'::regnamespace", live="o'b", shadow="c") == "SELECT '\"o''b\"'::regnamespace"
+    assert between("DO $$ live_schema.t $$", live="a$$b", shadow="c") == 'DO $_$ "a$$b".t $_$'
