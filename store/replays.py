@@ -139,10 +139,14 @@ async def dependents(shadow: Shadow) -> list[str]:
         return [r["name"] for r in await connection.fetch(shadow.sql("read_dependents"))]
 
 
-async def outsiders(shadow: Shadow) -> list[str]:
-    """Return what depends on the shadow and lies outside of it: it would be dropped together with it."""
-    async with shadow.use() as connection:
-        return [r["name"] for r in await connection.fetch(shadow.sql("read_outsiders"))]
+async def drop(shadow: Shadow) -> list[str]:
+    """Drop the shadow, and return nothing; or return what lies outside of it and would be dropped together with it."""
+    async with shadow.use() as connection, connection.transaction():
+        await connection.execute(shadow.sql("lock_shadow"))
+        outsiders = [r["name"] for r in await connection.fetch(shadow.sql("read_outsiders"))]
+        if not outsiders:
+            await connection.execute(shadow.sql("drop_shadow"))
+    return outsiders
 
 
 async def set_aside(shadow: Shadow) -> dict[TopicPartition, int]:

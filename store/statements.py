@@ -27,6 +27,5 @@ def between(sql: str, *, live: str, shadow: str) -> str:
     tag = "$$"
     while tag in live + shadow:  # or the name would end the block in which it stands
         tag = f"{tag[:-1]}_$"
-    return re.sub(
-        "'(live|shadow)_schema'|(live|shadow)_schema", lambda found: (quoted | literals)[found[0]], sql.replace("$$", tag)
-    )
+    places = "'(live|shadow)_schema'|(live|shadow)_schema"
+    return re.sub(places, lambda found: (quoted | literals)[found[0]], sql.replace("$$", tag))

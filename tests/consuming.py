@@ -135,10 +135,17 @@ async def applied(database_url: str, topic: str, records: int) -> bool:
     return bool(found[0]["n"] >= records)
 
 
+async def blocked(database_url: str) -> bool:
+    """Whether somebody waits for a lock in this database."""
+    waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return bool(await fetch(database_url, waits))
+
+
 __all__ = [
     "PostgresStore",
     "TopicPartition",
     "applied",
+    "blocked",
     "consume_all",
     "consuming",
     "encoded",

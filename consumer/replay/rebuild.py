@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TypeVar
 
 from consumer.errors import ExitCode, WexError
 from consumer.replay import refusals
+from consumer.replay.catching_up import behind, catch_up, come_near
 from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
 from consumer.replay.folding import Folded, Folding
 from consumer.replay.log_source import LogSource
-from consumer.replay.verify import catch_up
-from events.position import TopicPartition
+from consumer.replay.refusals import Reason
 from events.publisher.topics import compacted_topics
 from store import differences, replays
 from store.differences import Count, Difference, Scope
 from store.errors import UnavailableError
 from store.replays import State, Step
-from store.shadow import Shadow, Standing
+from store.shadow import Shadow
 
-BEHIND_MIN = 500  # records, folded in a moment
-STOP_SECONDS = 5.0  # consumers may have to wait for what is left to be folded; readers do not
-CATCH_UPS_MAX = 50  # a shadow that comes no nearer than that is slower than its consumers
-TRIES_MAX = 40  # of a swap whose locks are held by readers
+TRIES_MAX = 40  # of a swap whose locks are held by readers, or of a rollback by a redrive
 RETRY_SECONDS = 0.5
-LOCK_NOT_AVAILABLE = "55P03"  # its message is in the server's language
+LOCKED_OUT = {"55P03", "40P01"}  # lock not available, deadlock; their messages are in the server's language
 
 Result = TypeVar("Result")
 Told = Callable[[Folded, int], None]
 Reached = Callable[[Step], None]
-
-
-class Reason(StrEnum):
-    """Why a swap refuses; accepting it goes on."""
-
-    GONE = "gone"  # the log has lost a part; what the table knew of it is carried over
-    COMPACTED = "compacted"  # a topic keeps one event of each execution
-    FEWER_ROWS = "fewer-rows"  # than the table has
-    DEPENDENTS = "dependents"  # views, triggers and the like that others have hung on the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +148,11 @@ class Rebuild:
             refusals.check_ready(state)
             self._reached(Step.CATCH_UP)
             folding, coverage = await self._folding()
-            await self._come_near(folding)
+            await come_near(folding, self._shadow, self._source)
             async with self._shadow.cut() as ends:
                 await catch_up(folding, self._shadow, self._source, ends)
-                await self._refuse(state, coverage, accepted)
-            await self._come_near(folding)
+                await refusals.check_losses(self._shadow, state, coverage, accepted)
+            await come_near(folding, self._shadow, self._source)
             return await _trying(lambda: self._swap_once(folding, state))
 
     async def rollback(self, accepted: Collection[str] = ()) -> None:
@@ -184,16 +171,14 @@ class Rebuild:
             if state is not None and state.step is Step.SWAPPED:
                 message = "the replay is swapped in: its schema holds the old table"
                 raise WexError(message, "`wex replay rollback` or `wex replay drop`.", ExitCode.REFUSED)
-            await refusals.check_outsiders(self._shadow)
-            await self._shadow.drop()
+            await refusals.drop(self._shadow)
 
     async def drop(self) -> None:
         """Drop the old table after a swap."""
         async with self._held() as state:
             if state.step is not Step.SWAPPED:
                 raise WexError("nothing is swapped", "`wex replay abort` drops the shadow.", ExitCode.REFUSED)
-            await refusals.check_outsiders(self._shadow)
-            await self._shadow.drop()
+            await refusals.drop(self._shadow)
 
     # The steps.
 
@@ -229,21 +214,6 @@ class Rebuild:
         self._reached(Step.READY)
         await catch_up(folding, self._shadow, self._source, await self._shadow.standings())
 
-    async def _come_near(self, folding: Folding) -> None:
-        """Fold until so little is left that consumers can wait for it."""
-        behind = _behind(await self._shadow.standings(), folding.next_offsets)
-        for _ in range(CATCH_UPS_MAX):
-            begun, before, last = time.monotonic(), folding.folded.records, behind
-            await catch_up(folding, self._shadow, self._source, await self._shadow.standings())
-            rate = (folding.folded.records - before) / (time.monotonic() - begun)
-            behind = _behind(await self._shadow.standings(), folding.next_offsets)
-            if behind <= rate * STOP_SECONDS and behind > last / 2:  # another round would not bring it much nearer
-                return
-            if behind <= BEHIND_MIN:
-                return
-        message = "the shadow does not catch up with the consumers: they apply as fast as it folds"
-        raise WexError(message, "Try again when there is less to do, or stop the consumers.")
-
     async def _move(self, step: Step) -> Step:
         await replays.move(self._shadow, step)
         return step
@@ -263,7 +233,7 @@ class Rebuild:
         claims = await self._shadow.claim(coverage.logs)
         refusals.check_logs(claims, coverage.logs)
         await refusals.check_decisions(self._shadow, await self._state())
-        total = _behind(standings, {name: claim.next_offset for name, claim in claims.items()})
+        total = behind(standings, {name: claim.next_offset for name, claim in claims.items()})
         folding = Folding(
             self._source,
             self._shadow,
@@ -295,38 +265,16 @@ class Rebuild:
 
     async def _report(self) -> Report:
         state = await self._state()
-        return Report(state, _behind(await self._shadow.standings(), state.next_offsets))
-
-    async def _refuse(self, state: State, coverage: Coverage, accepted: Collection[str]) -> None:
-        """Refuse what would lose something, and say what to pass to do it all the same."""
-        table, shadow = await replays.rows(self._shadow)
-        others = await replays.dependents(self._shadow)
-        compacted = [each for each in coverage.gone if each.endswith(" is compacted")]
-        gone = [each for each in coverage.gone if each not in compacted]
-        found = {
-            Reason.COMPACTED: "; ".join(compacted),
-            Reason.GONE: f"{'; '.join(gone)}; {state.carried} executions were carried over" if gone else "",
-            Reason.FEWER_ROWS: f"the table has {table} executions, the shadow {shadow}" if shadow < table else "",
-            Reason.DEPENDENTS: f"would stay with the old table: {', '.join(others)}" if others else "",
-        }
-        against = {reason: text for reason, text in found.items() if text and reason not in accepted}
-        if against:
-            message = "nothing was swapped: " + "; ".join(against.values())
-            flags = " ".join(f"--accept {reason}" for reason in against)
-            raise WexError(message, f"`wex replay diff` shows what would change; {flags} goes on.", ExitCode.REFUSED)
-
-
-def _behind(standings: Mapping[TopicPartition, Standing], next_offsets: Mapping[TopicPartition, int]) -> int:
-    return sum(max(0, end.next_offset - next_offsets.get(name, 0)) for name, end in standings.items())
+        return Report(state, behind(await self._shadow.standings(), state.next_offsets))
 
 
 async def _trying(once: Callable[[], Awaitable[Result]]) -> Result:
-    """Try until no reader holds a table for long; between two tries readers go first."""
+    """Try until nobody holds for long what is to be locked; between two tries the others go first."""
     for tries in range(1, TRIES_MAX + 1):
         try:
             return await once()
         except UnavailableError as error:
-            if tries == TRIES_MAX or getattr(error.__cause__, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            if tries == TRIES_MAX or getattr(error.__cause__, "sqlstate", None) not in LOCKED_OUT:
                 raise
             await asyncio.sleep(RETRY_SECONDS)
     raise AssertionError

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from enum import StrEnum
 
 from consumer.errors import ExitCode, WexError
-from consumer.replay.coverage import begun_anew
+from consumer.replay.coverage import Coverage, begun_anew
 from consumer.replay.log_source import LogSource
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
@@ -16,6 +17,15 @@ from store.replays import State, Step
 from store.shadow import Shadow
 
 START_AGAIN = "`wex replay abort`, then start again."
+
+
+class Reason(StrEnum):
+    """Why a swap refuses; accepting it goes on."""
+
+    GONE = "gone"  # the log has lost a part; what the table knew of it is carried over
+    COMPACTED = "compacted"  # a topic keeps one event of each execution
+    FEWER_ROWS = "fewer-rows"  # than the table has
+    DEPENDENTS = "dependents"  # views, triggers and the like that others have hung on the table
 
 
 def check(state: State) -> None:
@@ -106,9 +116,9 @@ async def check_dependents(shadow: Shadow) -> None:
         raise WexError(message, "Make them anew afterwards; --accept dependents goes on.", ExitCode.REFUSED)
 
 
-async def check_outsiders(shadow: Shadow) -> None:
-    """Refuse to drop what others depend on."""
-    if others := await replays.outsiders(shadow):
+async def drop(shadow: Shadow) -> None:
+    """Drop the shadow, but refuse to drop what others have made that depends on it."""
+    if others := await replays.drop(shadow):
         message = f"nothing was dropped: {', '.join(others)} would go with {shadow.schema}"
         raise WexError(message, "Make them anew for the table, or drop them; then run it again.", ExitCode.REFUSED)
 
@@ -122,3 +132,23 @@ async def check_hole(shadow: Shadow, source: LogSource) -> None:
     if lost:
         message = f"the log has lost what the old table has not applied: {', '.join(lost)}"
         raise WexError(message, "Keep the new table.", ExitCode.REFUSED)
+
+
+async def check_losses(shadow: Shadow, state: State, coverage: Coverage, accepted: Collection[str]) -> None:
+    """Refuse what would lose something, and say what to pass to do it all the same."""
+    in_table, in_shadow = await replays.rows(shadow)
+    others = await replays.dependents(shadow)
+    compacted = [each for each in coverage.gone if each.endswith(" is compacted")]
+    gone = [each for each in coverage.gone if each not in compacted]
+    fewer = f"the table has {in_table} executions, the shadow {in_shadow}" if in_shadow < in_table else ""
+    found = {
+        Reason.COMPACTED: "; ".join(compacted),
+        Reason.GONE: f"{'; '.join(gone)}; {state.carried} executions were carried over" if gone else "",
+        Reason.FEWER_ROWS: fewer,
+        Reason.DEPENDENTS: f"would stay with the old table: {', '.join(others)}" if others else "",
+    }
+    against = {reason: text for reason, text in found.items() if text and reason not in accepted}
+    if against:
+        message = "nothing was swapped: " + "; ".join(against.values())
+        flags = " ".join(f"--accept {reason}" for reason in against)
+        raise WexError(message, f"`wex replay diff` shows what would change; {flags} goes on.", ExitCode.REFUSED)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from consumer.chunk import Span
 from consumer.errors import ExitCode, WexError
+from consumer.replay.catching_up import catch_up
 from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
 from consumer.replay.deciding import Search
 from consumer.replay.folding import Folded, Folding, Window
@@ -175,24 +176,6 @@ def _scope(question: Question, executions: int) -> Scope:
     width = IDS * question.sample // executions
     first = random.Random(question.seed).randrange(IDS - width)  # noqa: S311 - a sample is to be drawn again
     return scope._replace(first_id=UUID(int=first), last_id=UUID(int=first + width))
-
-
-async def catch_up(
-    folding: Folding, shadow: Shadow, source: LogSource, ends: Mapping[TopicPartition, Standing]
-) -> None:
-    """Fold what lies between the shadow and where the table stands at the moment that is looked at."""
-    new = ends.keys() - folding.next_offsets.keys()
-    if new:
-        logs = await source.ranges({name.topic for name in new})
-        if lost := sorted(new - logs.keys()):
-            message = f"Kafka has no partition {', '.join(map(str, lost))}, of which the table has a position"
-            raise WexError(message, "Are these the brokers that the consumers read from?")
-        folding.stand_at(await shadow.claim({name: logs[name] for name in new}))
-    behind = {name: end.next_offset for name, end in ends.items() if end.next_offset < folding.next_offsets[name]}
-    if behind:
-        message = f"positions were moved back meanwhile: {', '.join(map(str, sorted(behind)))}"
-        raise WexError(message, "Run it again.")
-    await folding.fold_to({name: end.next_offset for name, end in ends.items()})
 
 
 async def _describe(

@@ -8,7 +8,7 @@ import io
 import pytest
 
 from consumer.commands.replay import REASONS
-from consumer.replay.rebuild import Reason
+from consumer.replay.refusals import Reason
 from tests.cli.conftest import Wex
 from tests.consuming import fetch, produce
 from tests.replay.applying import apply_all

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import asyncpg
 import pytest
 
 from consumer.errors import ExitCode, WexError
-from consumer.replay.rebuild import Reason
-from tests.consuming import fetch, produce
+from consumer.replay.refusals import Reason
+from tests.consuming import blocked, fetch, produce, until
 from tests.replay.applying import apply_all
 from tests.replay.conftest import Rebuilding
 from tests.replay.load import records
@@ -55,3 +58,22 @@ async def test_a_drop_leaves_what_stayed_with_the_old_table(applied: str, rebuil
     await execute(applied, "DROP VIEW public.others")
     await execute(applied, "DROP TABLE public.theirs")
     await rebuild().drop()
+
+
+async def test_a_view_that_is_made_meanwhile_is_not_dropped(applied: str, rebuild: Rebuilding) -> None:
+    """A drop waits for a view that is about to be made for the old table, and then refuses to take it along."""
+    await rebuild().start()
+    await rebuild().swap()
+    others = await asyncpg.connect(applied)
+    async with asyncio.timeout(30):
+        try:
+            async with others.transaction():
+                await others.execute("CREATE VIEW public.others AS SELECT id FROM wex_replay.workflow_executions")
+                dropping = asyncio.create_task(rebuild().drop())
+                await until(lambda: blocked(applied), "the drop waits for the view")
+            with pytest.raises(WexError, match=r"nothing was dropped: .*others would go with wex_replay"):
+                await dropping
+        finally:
+            await others.close()
+    [found] = await fetch(applied, "SELECT count(*) AS rows FROM public.others")
+    assert found["rows"] == 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consumer.errors import ExitCode, WexError
-from consumer.replay.rebuild import Reason
+from consumer.replay.refusals import Reason
 from tests.consuming import fetch, produce
 from tests.replay.applying import apply_all
 from tests.replay.conftest import Rebuilding

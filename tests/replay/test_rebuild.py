@@ -12,7 +12,8 @@ import pytest
 from consumer import batch
 from consumer.errors import ExitCode, WexError
 from consumer.replay import rebuild as rebuilding
-from consumer.replay.rebuild import Reason, Rebuild
+from consumer.replay.rebuild import Rebuild
+from consumer.replay.refusals import Reason
 from events import Event, Verb
 from events.codec import Skipped, decode
 from events.errors import InvalidEvent
@@ -279,9 +280,10 @@ async def test_a_commit_that_is_not_confirmed_is_not_said_to_have_changed_nothin
 
 
 async def test_a_lock_that_is_not_had_is_known_by_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the language of the server, a table that a reader holds is tried again, and nothing else."""
+    """Whatever the language of the server, a lock that is not had is tried again, and nothing else."""
     monkeypatch.setattr(rebuilding, "RETRY_SECONDS", 0)
-    tries: list[type[Exception]] = [asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError]
+    tries: list[type[Exception]] = [asyncpg.AdminShutdownError]
+    tries += [asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError]
 
     async def once() -> None:
         try:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from consumer import batch
 from consumer.errors import ExitCode, WexError
 from consumer.redrive import Redrive
+from consumer.replay import catching_up
+from consumer.replay import rebuild as rebuilding
 from consumer.replay.folding import Folding
-from consumer.replay.rebuild import Rebuild
 from events import Event
 from events.codec import Skipped, decode
 from events.errors import InvalidEvent
 from store.dead_letters import EVERY_OPEN, DeadLetterReader, DeadLetterStore
-from tests.consuming import fetch, produce
+from tests.consuming import blocked, fetch, produce, until
 from tests.replay.applying import apply_all
 from tests.replay.conftest import Rebuilding
 from tests.replay.load import records
@@ -82,16 +85,16 @@ async def test_a_letter_that_is_redriven_during_the_swap_is_not_lost(
 ) -> None:
     """The swap looks once more, when nothing can be redriven any more."""
     await rebuild().start()
-    come_near, rounds = Rebuild._come_near, 0
+    come_near, rounds = catching_up.come_near, 0
 
-    async def and_then_redrive(self: Rebuild, folding: Folding) -> None:
+    async def and_then_redrive(*behind: Any) -> None:
         nonlocal rounds
-        await come_near(self, folding)
+        await come_near(*behind)
         rounds += 1
         if rounds == 2:
             await redrive(applied)
 
-    monkeypatch.setattr(Rebuild, "_come_near", and_then_redrive)
+    monkeypatch.setattr(rebuilding, "come_near", and_then_redrive)
     with pytest.raises(WexError, match="redriven since"):
         await rebuild().swap()
     assert await status(applied) == "completed"
@@ -140,3 +143,32 @@ async def test_a_rollback_takes_only_letters_away_that_the_swap_has_made(
         await rebuild().swap()
         await rebuild().rollback()
         assert [r["redrive_outcome"] for r in await fetch(applied, LETTERS)] == before == ["applied"]
+
+
+async def test_a_rollback_that_a_redrive_locks_out_is_tried_again(
+    applied: str, rebuild: Rebuilding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback and a redrive that wait for each other's letters: the rollback gives way, and comes to its end."""
+
+    def refuses_two(value: bytes | None, headers: Any = ()) -> Event | Skipped:
+        if b'"7-' in (value or b"") and b"heartbeat" not in (value or b""):
+            raise InvalidEvent("too_old", "data", "made up")
+        return decode(value, headers)
+
+    monkeypatch.setattr(batch, "decode", refuses_two)
+    await rebuild().start()
+    await rebuild().swap()
+    first, second = [r["id"] for r in await fetch(applied, "SELECT id FROM wex_replay.adopted ORDER BY id")]
+    redriving = await asyncpg.connect(applied, server_settings={"deadlock_timeout": "60s"})  # it does not give way
+    lock = "SELECT FROM dead_letters WHERE id = $1 FOR UPDATE"
+    async with asyncio.timeout(30):
+        try:
+            async with redriving.transaction():
+                await redriving.execute(lock, second)
+                rolling_back = asyncio.create_task(rebuild().rollback())
+                await until(lambda: blocked(applied), "the rollback waits for a letter")
+                await redriving.execute(lock, first)
+            await rolling_back
+        finally:
+            await redriving.close()
+    assert [r["redrive_outcome"] for r in await fetch(applied, LETTERS)] == [None]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from consumer.errors import ExitCode, WexError
-from consumer.replay.folding import Folding
-from consumer.replay.rebuild import Rebuild
+from consumer.replay import catching_up
+from consumer.replay import rebuild as rebuilding
 from store.replays import Step
 from tests.consuming import fetch, produce
 from tests.replay.applying import apply_all
@@ -53,13 +55,13 @@ async def test_the_swap_looks_where_no_migration_can_come_any_more(
 ) -> None:
     """What is applied after everything was looked at is seen by the transaction that exchanges the tables."""
     await rebuild().start()
-    come_near = Rebuild._come_near
+    come_near = catching_up.come_near
 
-    async def and_then_migrate(self: Rebuild, folding: Folding) -> None:
-        await come_near(self, folding)
+    async def and_then_migrate(*behind: Any) -> None:
+        await come_near(*behind)
         await execute(applied, LATER)
 
-    monkeypatch.setattr(Rebuild, "_come_near", and_then_migrate)
+    monkeypatch.setattr(rebuilding, "come_near", and_then_migrate)
     with pytest.raises(WexError, match="a migration lies between the tables"):
         await rebuild().swap()
     assert (await rebuild().status()).state.step is Step.READY

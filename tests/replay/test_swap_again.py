@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import asyncpg
 import pytest
 
 from consumer.errors import WexError
-from consumer.replay.folding import Folding
+from consumer.replay import catching_up
+from consumer.replay import rebuild as rebuilding
 from consumer.replay.log_source import LogSource
 from consumer.replay.rebuild import Rebuild
 from events.position import TopicPartition
@@ -46,17 +48,17 @@ async def test_a_partition_that_is_new_is_folded_by_every_try(
     """A partition that appears just before the swap is folded again after a try that came to nothing."""
     bootstrap = servers.kafka_bootstrap_servers
     await rebuild().start()
-    come_near = Rebuild._come_near
+    come_near = catching_up.come_near
     rounds = 0
 
-    async def and_then_apply(self: Rebuild, folding: Folding) -> None:
+    async def and_then_apply(*behind: Any) -> None:
         nonlocal rounds
-        await come_near(self, folding)
+        await come_near(*behind)
         rounds += 1
         if rounds == 2:  # nothing lies between this and the first try
             await apply_all(bootstrap, applied, topic)
 
-    monkeypatch.setattr(Rebuild, "_come_near", and_then_apply)
+    monkeypatch.setattr(rebuilding, "come_near", and_then_apply)
     again, tries = asyncio.Event(), 0
 
     def reached(step: Step) -> None:
@@ -86,25 +88,25 @@ async def test_a_topic_that_is_new_is_folded_as_well(
     bootstrap, other = servers.kafka_bootstrap_servers, f"{topic}-b"
     await produce(bootstrap, other, records(EXECUTIONS, first=EXECUTIONS))
     await rebuild().start()
-    come_near = Rebuild._come_near
+    come_near = catching_up.come_near
 
-    async def apply_before(self: Rebuild, folding: Folding) -> None:
+    async def apply_before(*behind: Any) -> None:
         await apply_all(bootstrap, applied, other)
-        await come_near(self, folding)
+        await come_near(*behind)
 
-    async def claim_before(self: Rebuild, folding: Folding) -> None:
+    async def claim_before(*behind: Any) -> None:
         await execute(
             applied,
             "INSERT INTO positions (consumer_group, topic, partition, next_offset, fold_version)"
             " VALUES ('tests', 'nowhere', 0, 5, 1)",
         )
-        await come_near(self, folding)
+        await come_near(*behind)
 
     with monkeypatch.context() as claiming:
-        claiming.setattr(Rebuild, "_come_near", claim_before)
+        claiming.setattr(rebuilding, "come_near", claim_before)
         with pytest.raises(WexError, match="Kafka has no partition nowhere/0, of which the table has a position"):
             await rebuild().swap()
     await execute(applied, "DELETE FROM positions WHERE topic = 'nowhere'")
-    monkeypatch.setattr(Rebuild, "_come_near", apply_before)
+    monkeypatch.setattr(rebuilding, "come_near", apply_before)
     await rebuild().swap()
     assert (await verified(servers, applied)).executions == 2 * EXECUTIONS
