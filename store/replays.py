@@ -187,6 +187,8 @@ async def swapping(shadow: Shadow) -> AsyncIterator[dict[TopicPartition, Standin
         async with shadow.use() as connection:
             await connection.execute(shadow.sql("set_aside_positions"))
             await connection.execute(shadow.sql("take_over_positions"), shadow.group, FOLD_VERSION)
+            await connection.execute(shadow.sql("set_aside_letters"))
+            await connection.execute(shadow.sql("reopen_dead_letters"))
             await connection.execute(shadow.sql("adopt_dead_letters"))
             await connection.execute(shadow.sql("adopt_withheld_payloads"))
             await _exchange(connection, shadow, Step.SWAPPED)
@@ -207,8 +209,9 @@ async def rolling_back(shadow: Shadow) -> AsyncIterator[None]:
         async with shadow.use() as connection:
             await connection.execute(shadow.sql("drop_new_positions"))
             await connection.execute(shadow.sql("restore_positions"))
-            await connection.execute(shadow.sql("drop_set_aside"))
             await connection.execute(shadow.sql("disown_dead_letters"))
+            await connection.execute(shadow.sql("close_reopened"))
+            await connection.execute(shadow.sql("drop_set_aside"))
             await _exchange(connection, shadow, Step.READY)
 
 

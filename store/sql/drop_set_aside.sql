@@ -1,1 +1,1 @@
-DROP TABLE shadow_schema.set_aside
+DROP TABLE shadow_schema.set_aside, shadow_schema.reopened

@@ -131,18 +131,35 @@ async def test_a_letter_that_is_redriven_after_the_swap_is_not_rolled_back(appli
     assert await status(applied) == "completed"
 
 
-async def test_a_rollback_takes_only_letters_away_that_the_swap_has_made(
-    applied: str, rebuild: Rebuilding, monkeypatch: pytest.MonkeyPatch
+async def test_a_redriven_letter_that_the_new_fold_refuses_is_open_again(
+    servers: Servers, applied: str, rebuild: Rebuilding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A letter that was there before the swap is there after the rollback, though the new fold refuses it too."""
+    """What a redriven letter holds and the new table lacks is a letter again, bytes and all; a rollback closes it."""
     await redrive(applied)
-    before = [r["redrive_outcome"] for r in await fetch(applied, LETTERS)]
-    monkeypatch.setattr(batch, "decode", stricter)
-    for _ in range(2):
-        await rebuild().start()
+    store = DeadLetterStore(applied)
+    [letter] = await fetch(applied, "SELECT id, value FROM dead_letters")
+    assert await store.purge([letter["id"]], "ann", None) == 1
+    await store.close()
+    before = await fetch(applied, "SELECT * FROM dead_letters")
+    with monkeypatch.context() as newer:
+        newer.setattr(batch, "decode", stricter)
+        for _ in range(2):
+            await rebuild().start()
+            await rebuild().swap()
+            assert await status(applied) == "running"
+            [found] = await fetch(applied, "SELECT value, redrive_outcome FROM dead_letters")
+            assert (found["value"], found["redrive_outcome"]) == (letter["value"], "too_old")
+            verdict = await verified(servers, applied)
+            assert (verdict.different, verdict.folded.left_out, verdict.folded.refused) == (0, 1, 0)
+            await rebuild().rollback()
+            assert await status(applied) == "completed"
+            assert await fetch(applied, "SELECT * FROM dead_letters") == before
         await rebuild().swap()
-        await rebuild().rollback()
-        assert [r["redrive_outcome"] for r in await fetch(applied, LETTERS)] == before == ["applied"]
+    await redrive(applied)
+    assert await status(applied) == "completed"
+    await rebuild().rollback()
+    assert await status(applied) == "completed"
+    assert [r["redrive_outcome"] for r in await fetch(applied, LETTERS)] == ["applied"]
 
 
 async def test_a_rollback_that_a_redrive_locks_out_is_tried_again(
