@@ -18,6 +18,7 @@ from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from store import differences
 from store.differences import Scope
+from store.replay_scope import ReplayScope
 from store.shadow import Shadow, Standing
 
 if TYPE_CHECKING:
@@ -50,42 +51,55 @@ class State:
         step: the last step that was kept.
         fold_version: of the fold that fills the shadow.
         table_in: the schema of the table whose place it is to take.
+        scope: which executions are rebuilt.
         next_offsets: how far the shadow has folded each partition.
-        carried: executions that were carried over.
+        carried: executions of the scope that were carried over.
+        within: how many executions the scope has, where it leaves any out; none before the others are carried over.
     """
 
     step: Step
     fold_version: int
     table_in: str
+    scope: ReplayScope
     started_at: datetime
     changed_at: datetime
     next_offsets: Mapping[TopicPartition, int]
     carried: int
+    within: int
+
+    @property
+    def bulk(self) -> bool:
+        """Whether the log is still folded for the scope alone."""
+        return self.step in (Step.FOLD, Step.INDEX, Step.CARRY)
 
 
 async def state(shadow: Shadow) -> State | None:
     """Return where the replay stands; None if there is none, or one that was killed before it began."""
     async with shadow.use() as connection:
-        if not await connection.fetchval(shadow.sql("replay_exists"), shadow.schema):
+        if not await connection.fetchval(shadow.sql("relation_exists"), shadow.schema, "replay"):
             return None
         found = await connection.fetchrow(shadow.sql("read_replay"))
         if found is None:
             return None
         positions = await connection.fetch(shadow.sql("read_shadow_positions"))
         carried = await connection.fetchval(shadow.sql("count_carried"))
+        scope = ReplayScope.from_json(found["scope"])
+        within = await connection.fetchval(shadow.sql("count_within")) if scope else 0
     offsets = {TopicPartition(r["topic"], r["partition"]): r["next_offset"] for r in positions}
     return State(
         Step(found["step"]),
         found["fold_version"],
         found["table_in"],
+        scope,
         found["started_at"],
         found["changed_at"],
         offsets,
         carried,
+        within,
     )
 
 
-async def begin(shadow: Shadow) -> None:
+async def begin(shadow: Shadow, scope: ReplayScope) -> None:
     """Make the shadow; whatever was left of one that never began is dropped first."""
     await shadow.drop()
     await shadow.create(scratch=False)
@@ -93,14 +107,29 @@ async def begin(shadow: Shadow) -> None:
         await connection.execute(shadow.sql("create_carried"))
         await connection.execute(shadow.sql("create_redriven"))
         await connection.execute(shadow.sql("create_adopted"))
+        await connection.execute(shadow.sql("create_within"))
         await connection.execute(shadow.sql("create_replay"))
-        await connection.execute(shadow.sql("begin_replay"), Step.FOLD, FOLD_VERSION, shadow.live)
+        await connection.execute(shadow.sql("begin_replay"), Step.FOLD, FOLD_VERSION, shadow.live, scope.to_json())
+        if not scope.topics:
+            await connection.execute(shadow.sql("note_topics"))
 
 
 async def move(shadow: Shadow, step: Step) -> None:
     """Keep that a step has begun."""
     async with shadow.use() as connection:
         await connection.execute(shadow.sql("move_replay"), step)
+
+
+async def topics_noted(shadow: Shadow) -> bool:
+    """Whether it is known which executions have an event in the topics of the scope."""
+    async with shadow.use() as connection:
+        return bool(await connection.fetchval(shadow.sql("relation_exists"), shadow.schema, "in_topics"))
+
+
+async def note_topics(shadow: Shadow) -> None:
+    """Note what was folded until now as the executions with an event in the topics of the scope."""
+    async with shadow.use() as connection:
+        await connection.execute(shadow.sql("note_topics"))
 
 
 async def make_deferred(shadow: Shadow) -> None:
@@ -117,6 +146,30 @@ async def carry(shadow: Shadow) -> None:
     async with shadow.use() as connection:
         await connection.execute(shadow.sql("note_carried"))
     await differences.carry(shadow)
+
+
+async def carry_outside(shadow: Shadow, scope: ReplayScope) -> None:
+    """Give the shadow what the table has outside of a scope; within a cut, in which both stand at the same offsets.
+
+    Workflows and users stay what they are in the table, but the workflows of the scope, and those that the table lacks
+    and a rebuilt execution needs.
+    """
+    bounds = (scope.executions, scope.workflows, scope.topics, scope.since, scope.until)
+    async with shadow.use() as connection:
+        await connection.execute(shadow.sql("note_within"), *bounds)
+        await connection.execute(shadow.sql("delete_outside"))
+        await connection.execute(shadow.sql("copy_workflows"), scope.workflows)
+        await connection.execute(shadow.sql("copy_users"))
+        await connection.execute(shadow.sql("copy_outside"))
+        await connection.execute(shadow.sql("delete_unneeded_workflows"), scope.workflows)
+        await connection.execute(shadow.sql("delete_unneeded_users"))
+
+
+async def letters(shadow: Shadow) -> int:
+    """Return how many records the fold of the shadow has refused of which the table has no open dead letter."""
+    async with shadow.use() as connection:
+        found: int = await connection.fetchval(shadow.sql("count_shadow_letters"))
+    return found
 
 
 async def carried(shadow: Shadow, limit: int) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from consumer.commands import options
 from consumer.errors import ExitCode, WexError
 
 if TYPE_CHECKING:
@@ -16,25 +16,11 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Time(click.ParamType[datetime]):
-    """A time as RFC 3339 has it; without an offset it is UTC."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 - click's signature
-        """Read a time."""
-        try:
-            time = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time like 2026-11-24T03:00:00Z", param, ctx)
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
 def filters(command: Command) -> Command:
     """Add the options that narrow which dead letters are meant."""
     for option in (
-        click.option("--until", type=Time(), help="Only those first seen before this time."),
-        click.option("--since", type=Time(), help="Only those first seen at this time or later."),
+        click.option("--until", type=options.Time(), help="Only those first seen before this time."),
+        click.option("--since", type=options.Time(), help="Only those first seen at this time or later."),
         click.option("--type", "type_", metavar="TYPE", help="Only those whose bytes name this type of event."),
         click.option("--topic", help="Only those of this topic."),
         click.option("--reason", help="Only those with this reason."),

@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,7 +29,6 @@ data_dir = click.option(
     "--data-dir", type=click.Path(path_type=Path), help="Folder of the local stack.  [env: WEX_DATA_DIR]"
 )
 namespace = click.option("--namespace", default="default", show_default=True, help="Namespace of the executions.")
-TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
@@ -40,13 +41,27 @@ jobs = click.option(
 )
 
 
+class Time(click.ParamType[datetime]):
+    """A time as RFC 3339 has it; without an offset it is UTC."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 - click's signature
+        """Read a time."""
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time like 2026-11-24T03:00:00Z", param, ctx)
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 def scope(command: Command) -> Command:
     """Add the options that say which executions are compared."""
     at_most = click.IntRange(1, 100_000)
     described = "How many differences are described; all are counted."
     for option in (
         click.option("-n", "--limit", type=at_most, default=100, show_default=True, help=described),
-        click.option("--since", type=click.DateTime(TIMES), metavar="TIME", help="Those that began then or later."),
+        click.option("--since", type=Time(), help="Those that began then or later."),
         click.option("--workflow", metavar="ID", help="Those of this workflow."),
         click.option("--execution", type=click.UUID, metavar="ID", help="This one alone."),
         click.option("--seed", type=click.IntRange(0), help="Draws the sample; the same seed draws the same again."),
@@ -54,6 +69,22 @@ def scope(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def servers(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say where the servers are, and pass the settings that they make."""
+
+    @kafka
+    @database_url
+    @data_dir
+    @wraps(command)
+    def told(
+        *, kafka_bootstrap_servers: str | None, database_url: str | None, data_dir: Path | None, **others: object
+    ) -> None:
+        flags = {"database_url": database_url, "data_dir": data_dir}
+        command(settings=load_settings(kafka_bootstrap_servers=kafka_bootstrap_servers, **flags), **others)
+
+    return told
 
 
 def load_settings(**flags: object) -> Settings:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
+from datetime import datetime
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 import click
 
@@ -16,33 +18,24 @@ from consumer.errors import ExitCode, WexError
 
 if TYPE_CHECKING:
     from consumer.replay.rebuild import Preview, Rebuild, Report
+    from consumer.settings import Settings
     from store.differences import Count
+    from store.replay_scope import ReplayScope
 
 Result = TypeVar("Result")
 REASONS = ("gone", "compacted", "fewer-rows", "dependents")
 
 
-def _servers(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where the servers are."""
-    for option in (options.as_json, options.data_dir, options.database_url, options.kafka):
-        command = option(command)
-    return command
+def _servers(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of every command."""
+    return options.servers(options.as_json(command))
 
 
 def _run(
-    work: Callable[[Rebuild], Coroutine[Any, Any, Result]],
-    kafka_bootstrap_servers: str | None,
-    database_url: str | None,
-    data_dir: Path | None,
-    *,
-    quiet: bool,
-    jobs: int = 1,
+    work: Callable[[Rebuild], Coroutine[Any, Any, Result]], settings: Settings, *, quiet: bool, jobs: int = 1
 ) -> Result:
     from consumer.replay.rebuild import Rebuild
 
-    settings = options.load_settings(
-        kafka_bootstrap_servers=kafka_bootstrap_servers, database_url=database_url, data_dir=data_dir
-    )
     progress = Progress("folded", quiet=quiet)
 
     async def run() -> Result:
@@ -67,17 +60,48 @@ def command() -> None:
     """Rebuild the table from the log in a shadow, see what would change, swap it in, and take it back."""
 
 
+def _scope(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which executions are rebuilt, and pass the scope that they make."""
+
+    @click.option("--execution", type=click.UUID, metavar="ID", multiple=True, help="This one; can be repeated.")
+    @click.option("--workflow", metavar="ID", multiple=True, help="Those of this workflow; can be repeated.")
+    @click.option("--topic", metavar="NAME", multiple=True, help="Those with events in this topic; can be repeated.")
+    @click.option("--since", type=options.Time(), help="Those that began then or later.")
+    @click.option("--until", type=options.Time(), help="Those that began before.")
+    @wraps(command)
+    def scoped(
+        *,
+        execution: tuple[UUID, ...],
+        workflow: tuple[str, ...],
+        topic: tuple[str, ...],
+        since: datetime | None,
+        until: datetime | None,
+        **others: object,
+    ) -> None:
+        from store.replay_scope import ReplayScope
+
+        if since is not None and until is not None and since >= until:
+            raise WexError("no execution began in that time", "--since comes before --until.", ExitCode.USAGE)
+        scope = ReplayScope(executions=execution, workflows=workflow, topics=topic, since=since, until=until)
+        command(scope=scope, **others)
+
+    return scoped
+
+
 @command.command("start", short_help="Build the shadow, or go on building it.")
+@_scope
 @options.jobs
 @_servers
-def start_command(
-    *, jobs: int, kafka_bootstrap_servers: str | None, database_url: str | None, data_dir: Path | None, as_json: bool
-) -> None:
+def start_command(*, settings: Settings, scope: ReplayScope, jobs: int, as_json: bool) -> None:
     """Fold the log into a shadow, up to where the table stands, beside consumers and readers.
 
     A start that was interrupted goes on where it was. Running it again folds what was applied meanwhile.
+
+    With --execution, --workflow, --topic, --since or --until only the executions that meet all of them are rebuilt,
+    each from all of its events; the others are carried over from the table as they are. All of the log is read all
+    the same. Refuses (8) where a replay of another scope is under way, or the table is of another version of the fold.
     """
-    report = _run(lambda r: r.start(), kafka_bootstrap_servers, database_url, data_dir, quiet=as_json, jobs=jobs)
+    report = _run(lambda r: r.start(scope), settings, quiet=as_json, jobs=jobs)
     _print_report(report, as_json=as_json)
     if not as_json:
         click.echo("`wex replay diff` shows what a swap would change, `wex replay swap` does it")
@@ -85,11 +109,9 @@ def start_command(
 
 @command.command("status", short_help="Say where the replay stands.")
 @_servers
-def status_command(
-    *, kafka_bootstrap_servers: str | None, database_url: str | None, data_dir: Path | None, as_json: bool
-) -> None:
+def status_command(*, settings: Settings, as_json: bool) -> None:
     """Say where the replay stands, and how far it is behind the table."""
-    report = _run(lambda r: r.status(), kafka_bootstrap_servers, database_url, data_dir, quiet=True)
+    report = _run(lambda r: r.status(), settings, quiet=True)
     _print_report(report, as_json=as_json)
 
 
@@ -98,16 +120,9 @@ def status_command(
     "-n", "--limit", type=click.IntRange(0, 100_000), default=20, show_default=True, help="How many are described."
 )
 @_servers
-def diff_command(
-    *,
-    limit: int,
-    kafka_bootstrap_servers: str | None,
-    database_url: str | None,
-    data_dir: Path | None,
-    as_json: bool,
-) -> None:
+def diff_command(*, settings: Settings, limit: int, as_json: bool) -> None:
     """Count what a swap would change, by kind, and describe the first of it. Exit code: 4 if there is anything."""
-    preview = _run(lambda r: r.diff(limit), kafka_bootstrap_servers, database_url, data_dir, quiet=as_json)
+    preview = _run(lambda r: r.diff(limit), settings, quiet=as_json)
     if as_json:
         output.print_json(_preview_for_programs(preview))
     else:
@@ -121,20 +136,13 @@ def diff_command(
     "--accept", "accepted", type=click.Choice(REASONS), multiple=True, help="Go on in spite of this; can be repeated."
 )
 @_servers
-def swap_command(
-    *,
-    accepted: tuple[str, ...],
-    kafka_bootstrap_servers: str | None,
-    database_url: str | None,
-    data_dir: Path | None,
-    as_json: bool,
-) -> None:
+def swap_command(*, settings: Settings, accepted: tuple[str, ...], as_json: bool) -> None:
     """Exchange table and shadow in one transaction; consumers go on at once, on the new table.
 
     Refuses (8) where a part of the log is gone, a topic is compacted, the shadow has fewer executions than the table,
     or others have hung views and the like on the table: --accept names what to go on with all the same.
     """
-    done = _run(lambda r: r.swap(accepted), kafka_bootstrap_servers, database_url, data_dir, quiet=as_json)
+    done = _run(lambda r: r.swap(accepted), settings, quiet=as_json)
     if as_json:
         output.print_json({"step": "swapped", "folded": done.folded, "stopped_seconds": done.stopped_seconds})
         return
@@ -146,48 +154,32 @@ def swap_command(
 @command.command("rollback", short_help="Put the old table back.")
 @click.option("--accept", "accepted", type=click.Choice(["dependents"]), multiple=True, help="Go on in spite of this.")
 @_servers
-def rollback_command(
-    *,
-    accepted: tuple[str, ...],
-    kafka_bootstrap_servers: str | None,
-    database_url: str | None,
-    data_dir: Path | None,
-    as_json: bool,
-) -> None:
+def rollback_command(*, settings: Settings, accepted: tuple[str, ...], as_json: bool) -> None:
     """Exchange the tables back, as they were at the swap; consumers apply what came after it once more.
 
     Refuses (8) where others have hung views and the like on the new table, unless --accept dependents is given; and
     where the old table lacks what cannot be read again.
     """
-    _run(lambda r: r.rollback(accepted), kafka_bootstrap_servers, database_url, data_dir, quiet=as_json)
+    _run(lambda r: r.rollback(accepted), settings, quiet=as_json)
     _say("ready", "the old table is back, as it was at the swap; consumers go on from there", as_json=as_json)
 
 
 @command.command("abort", short_help="Drop a shadow that was not swapped in.")
 @_servers
-def abort_command(
-    *, kafka_bootstrap_servers: str | None, database_url: str | None, data_dir: Path | None, as_json: bool
-) -> None:
+def abort_command(*, settings: Settings, as_json: bool) -> None:
     """Drop a shadow that was not swapped in, wherever it stands."""
-    _run(lambda r: r.abort(), kafka_bootstrap_servers, database_url, data_dir, quiet=as_json)
+    _run(lambda r: r.abort(), settings, quiet=as_json)
     _say("none", "there is no replay any more; the table is as it was", as_json=as_json)
 
 
 @command.command("drop", short_help="Drop the old table after a swap.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_servers
-def drop_command(
-    *,
-    yes: bool,
-    kafka_bootstrap_servers: str | None,
-    database_url: str | None,
-    data_dir: Path | None,
-    as_json: bool,
-) -> None:
+def drop_command(*, settings: Settings, yes: bool, as_json: bool) -> None:
     """Drop the old table after a swap; then there is no way back."""
     if not yes and not click.confirm("Drop the old table? There is no rollback after that.", err=as_json):
         raise WexError("nothing was dropped")
-    _run(lambda r: r.drop(), kafka_bootstrap_servers, database_url, data_dir, quiet=as_json)
+    _run(lambda r: r.drop(), settings, quiet=as_json)
     _say("none", "the old table is gone", as_json=as_json)
 
 
@@ -204,6 +196,8 @@ def _print_report(report: Report, *, as_json: bool) -> None:
         found = {
             "step": state.step,
             "fold_version": state.fold_version,
+            "scope": state.scope.for_programs(),
+            "within": state.within if state.scope and not state.bulk else None,
             "started_at": state.started_at,
             "behind": report.behind,
             "carried": state.carried,
@@ -216,6 +210,8 @@ def _print_report(report: Report, *, as_json: bool) -> None:
     output.print_card(
         [
             ("step", str(state.step)),
+            ("rebuilds", str(state.scope) if state.scope else None),
+            ("executions", f"{state.within:,}" if state.scope and not state.bulk else None),
             ("fold version", state.fold_version),
             ("started", state.started_at),
             ("records folded", f"{sum(state.next_offsets.values()):,}"),

@@ -1,11 +1,12 @@
-"""What `wex verify` and `wex repair` share: the question, the run, and how the verdict is shown."""
+"""What `wex verify` and `wex repair` share: their options, the run, and how the verdict is shown."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -23,30 +24,40 @@ if TYPE_CHECKING:
 TEXT_SHOWN = 60  # characters of a value, in a table for people
 
 
-def question(
-    sample: int | None,
-    seed: int | None,
-    execution: UUID | None,
-    workflow: str | None,
-    since: datetime | None,
-    limit: int,
-    jobs: int,
-) -> Question:
-    """Return what is asked; a time without a zone is in UTC."""
-    from consumer.replay.verify import Question
+def asks(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say what is compared and where, and pass the settings and the question that they make."""
 
-    if since is not None and since.tzinfo is None:
-        since = since.replace(tzinfo=UTC)
-    drawn = random.SystemRandom().randrange(2**32) if seed is None else seed
-    return Question(
-        sample=sample,
-        seed=drawn,
-        execution_id=execution,
-        workflow_id=workflow,
-        since=since,
-        limit=limit,
-        jobs=jobs,
-    )
+    @options.scope
+    @options.jobs
+    @options.servers
+    @options.as_json
+    @wraps(command)
+    def asking(
+        *,
+        sample: int | None,
+        seed: int | None,
+        execution: UUID | None,
+        workflow: str | None,
+        since: datetime | None,
+        limit: int,
+        jobs: int,
+        **others: object,
+    ) -> None:
+        from consumer.replay.verify import Question
+
+        drawn = random.SystemRandom().randrange(2**32) if seed is None else seed
+        asked = Question(
+            sample=sample,
+            seed=drawn,
+            execution_id=execution,
+            workflow_id=workflow,
+            since=since,
+            limit=limit,
+            jobs=jobs,
+        )
+        command(asked=asked, **others)
+
+    return asking
 
 
 def run(settings: Settings, asked: Question, *, quiet: bool, repair: bool = False) -> Verdict:

@@ -47,6 +47,17 @@ class Window:
         return self.first <= id_ <= self.last
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Some ids."""
+
+    ids: frozenset[UUID]
+
+    def __call__(self, id_: UUID) -> bool:
+        """Whether an id is among them."""
+        return id_ in self.ids
+
+
 @dataclass(slots=True)
 class Folded:
     """What was folded so far.
@@ -79,7 +90,7 @@ class Part:
     claims: Mapping[TopicPartition, Claim]
     ends: Mapping[TopicPartition, int]
     given_up: Sequence[GivenUp]
-    wanted: Window | None
+    wanted: Window | Chosen | None
 
 
 async def fold_part(part: Part) -> Folded:
@@ -108,7 +119,7 @@ class Folding:
         claims: Mapping[TopicPartition, Claim],
         *,
         given_up: Iterable[GivenUp] = (),
-        wanted: Window | None = None,
+        wanted: Window | Chosen | None = None,
         jobs: int = 1,
         told: Callable[[Folded], None] = lambda _: None,
     ) -> None:
@@ -137,6 +148,10 @@ class Folding:
             # A partition that was new in it is forgotten: the shadow has no row of it any more, nor anything folded.
             self.next_offsets, self.folded = stood, folded
             raise
+
+    def want_all(self) -> None:
+        """Fold every execution from here on."""
+        self._wanted = None
 
     async def fold_to(self, ends: Mapping[TopicPartition, int]) -> None:
         """Fold everything before these offsets.

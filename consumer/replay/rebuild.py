@@ -11,20 +11,23 @@ from typing import TypeVar
 
 from consumer.errors import ExitCode, WexError
 from consumer.replay import refusals
+from consumer.replay.building import build
 from consumer.replay.catching_up import behind, catch_up, come_near
 from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
-from consumer.replay.folding import Folded, Folding
+from consumer.replay.folding import Chosen, Folded, Folding
 from consumer.replay.log_source import LogSource
 from consumer.replay.refusals import Reason
 from events.publisher.topics import compacted_topics
 from store import differences, replays
 from store.differences import Count, Difference, Scope
 from store.errors import UnavailableError
+from store.replay_scope import ReplayScope
 from store.replays import State, Step
 from store.shadow import Shadow
 
 TRIES_MAX = 40  # of a swap whose locks are held by readers, or of a rollback by a redrive
 RETRY_SECONDS = 0.5
+EVERYTHING = ReplayScope()
 LOCKED_OUT = {"55P03", "40P01"}  # lock not available, deadlock; their messages are in the server's language
 
 Result = TypeVar("Result")
@@ -109,17 +112,19 @@ class Rebuild:
 
     # The commands.
 
-    async def start(self) -> Report:
+    async def start(self, scope: ReplayScope = EVERYTHING) -> Report:
         """Build the shadow, or go on where a start was interrupted, up to where the table stands."""
         async with self._shadow, self._reading():
             state = await self._found()
             if state is None:
                 await refusals.check_migrated(self._shadow)
+                refusals.check_part(scope, await self._shadow.standings())
                 self._reached(Step.CREATE)
-                await replays.begin(self._shadow)
+                await replays.begin(self._shadow, scope)
             else:
                 refusals.check(state)
-            await self._build((await self._state()).step)
+                refusals.check_scope(state, scope)
+            await self._build()
             return await self._report()
 
     async def status(self) -> Report:
@@ -193,30 +198,13 @@ class Rebuild:
         assert state is not None, "it was begun"
         return state
 
-    async def _build(self, step: Step) -> None:
+    async def _build(self) -> None:
+        state = await self._state()
         folding, coverage = await self._folding()
-        if step is Step.FOLD:
-            self._reached(Step.FOLD)
-            standings = await self._shadow.standings()
-            await catch_up(folding, self._shadow, self._source, standings)
-            step = await self._move(Step.INDEX)
-        if step is Step.INDEX:
-            self._reached(Step.INDEX)
-            await replays.make_deferred(self._shadow)
-            step = await self._move(Step.CARRY)
-        if step is Step.CARRY:
-            self._reached(Step.CARRY)
-            async with self._shadow.cut() as ends:
-                await catch_up(folding, self._shadow, self._source, ends)
-                if not coverage.complete:
-                    await replays.carry(self._shadow)
-            await self._move(Step.READY)
+        if state.bulk:
+            await build(self._shadow, self._source, folding, coverage, state, self._reached)
         self._reached(Step.READY)
         await catch_up(folding, self._shadow, self._source, await self._shadow.standings())
-
-    async def _move(self, step: Step) -> Step:
-        await replays.move(self._shadow, step)
-        return step
 
     async def _folding(self) -> tuple[Folding, Coverage]:
         """Return what folds into the shadow from where it stands, and what of the log there still is."""
@@ -232,13 +220,15 @@ class Rebuild:
         coverage = cover(standings, logs, gaps=gaps(given_up), anew=begun_anew(given_up), compacted=compacted)
         claims = await self._shadow.claim(coverage.logs)
         refusals.check_logs(claims, coverage.logs)
-        await refusals.check_decisions(self._shadow, await self._state())
+        state = await self._state()
+        await refusals.check_decisions(self._shadow, state)
         total = behind(standings, {name: claim.next_offset for name, claim in claims.items()})
         folding = Folding(
             self._source,
             self._shadow,
             claims,
             given_up=given_up,
+            wanted=Chosen(frozenset(state.scope.executions)) if state.bulk and state.scope.executions else None,
             jobs=self._jobs,
             told=lambda folded: self._told(folded, total),
         )

@@ -13,8 +13,9 @@ from events.position import TopicPartition
 from store import replays
 from store.batch import Claim, LogRange
 from store.migrate import migrations
+from store.replay_scope import ReplayScope
 from store.replays import State, Step
-from store.shadow import Shadow
+from store.shadow import Shadow, Standing
 
 START_AGAIN = "`wex replay abort`, then start again."
 
@@ -43,7 +44,37 @@ def check_ready(state: State) -> None:
     check(state)
     if state.step is not Step.READY:
         message = f"the replay is not ready: it was interrupted at the step {state.step}"
-        raise WexError(message, "`wex replay start` goes on.", ExitCode.REFUSED)
+        raise WexError(message, f"`{_start(state.scope)}` goes on.", ExitCode.REFUSED)
+
+
+def check_part(scope: ReplayScope, standings: Mapping[TopicPartition, Standing]) -> None:
+    """Refuse to rebuild a part of the table that is no part of it, or that would not fit the others."""
+    if unknown := sorted(set(scope.topics) - {partition.topic for partition in standings}):
+        message = f"the table has no positions in {', '.join(unknown)}"
+        raise WexError(message, "`wex doctor` shows where it stands.", ExitCode.REFUSED)
+    versions = {standing.fold_version for standing in standings.values()} - {FOLD_VERSION}
+    if scope and versions:
+        message = f"the table was folded by version {max(versions)} of the fold, this is version {FOLD_VERSION}"
+        raise WexError(message, "Both in one table would be neither: start without a scope.", ExitCode.REFUSED)
+
+
+def check_scope(state: State, scope: ReplayScope) -> None:
+    """Refuse to go on with a shadow as if it had been begun for something else."""
+    if state.scope != scope:
+        message = f"the replay that is under way rebuilds {state.scope}, and not {scope}"
+        remedy = f"`{_start(state.scope)}` goes on with it, `wex replay abort` gives it up."
+        raise WexError(message, remedy, ExitCode.REFUSED)
+
+
+def _start(scope: ReplayScope) -> str:
+    return f"wex replay start {scope}" if scope else "wex replay start"
+
+
+async def check_letters(shadow: Shadow) -> None:
+    """Refuse a part of the table if this fold does not read records that may belong to the others."""
+    if count := await replays.letters(shadow):
+        message = f"{count} records that the table has are refused by now, and whose they are cannot be told"
+        raise WexError(message, "`wex replay abort`, then start without a scope.", ExitCode.REFUSED)
 
 
 def check_logs(claims: Mapping[TopicPartition, Claim], logs: Mapping[TopicPartition, LogRange]) -> None:

@@ -4,6 +4,7 @@ CREATE TABLE shadow_schema.replay (
     step text NOT NULL,
     fold_version integer NOT NULL,
     table_in text NOT NULL,
+    scope jsonb NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now(),
     changed_at timestamptz NOT NULL DEFAULT now()
 )

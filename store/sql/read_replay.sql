@@ -1,1 +1,3 @@
-SELECT step, fold_version, table_in, started_at, changed_at FROM shadow_schema.replay
+-- What is kept of a replay; one that an earlier version has begun has no scope.
+SELECT r.step, r.fold_version, r.table_in, r.started_at, r.changed_at, to_jsonb(r) ->> 'scope' AS scope
+FROM shadow_schema.replay AS r

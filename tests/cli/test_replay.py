@@ -87,6 +87,26 @@ def test_a_refused_swap_says_what_to_pass(wex: Wex, database_url: str) -> None:
     assert wex("replay", "swap", "--accept", "dependents").exit_code == 0
 
 
+@pytest.mark.usefixtures("applied")
+def test_a_part_of_the_table_is_replayed(wex: Wex, database_url: str) -> None:
+    """A scope is shown wherever the replay is, and a start that goes on must name the same one."""
+    [row] = asyncio.run(fetch(database_url, CHANGE))
+    ended = wex("replay", "start", "--workflow", "workflow-4", "--since", "2020-01-01")
+    assert (ended.exit_code, "executions      1" in ended.stdout) == (0, True)
+    scope = "--workflow workflow-4 --since 2020-01-01T00:00:00+00:00"
+    assert f"rebuilds        {scope}" in wex("replay", "status").stdout
+    found = wex("replay", "status", "--json").json
+    assert (found["scope"]["workflows"], found["within"]) == (["workflow-4"], 1)
+    ended = wex("replay", "start", "--execution", str(row["id"]))
+    assert (ended.exit_code, f"`wex replay start {scope}` goes on" in ended.stderr) == (8, True)
+    assert wex("replay", "start", *scope.split(), "--json").json["scope"] == found["scope"]
+    assert "a swap would change: 1 workflow_executions changed" in wex("replay", "diff").stdout
+    assert wex("replay", "swap").exit_code == 0
+    assert wex("verify").exit_code == 0
+    ended = wex("replay", "start", "--since", "2026-01-02", "--until", "2026-01-01")
+    assert (ended.exit_code, "--since comes before --until" in ended.stderr) == (2, True)
+
+
 def test_every_reason_can_be_accepted() -> None:
     """The command offers the reasons that there are."""
     assert set(REASONS) == set(Reason)

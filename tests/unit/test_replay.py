@@ -16,6 +16,7 @@ from events.position import TopicPartition
 from store.batch import LogRange
 from store.connect import in_schema
 from store.differences import Difference
+from store.replay_scope import ReplayScope
 from store.shadow import GivenUp, Standing
 from store.statements import between
 
@@ -169,3 +170,18 @@ def test_names_of_schemas_are_quoted() -> None:
     assert between(sql, live='a"b', shadow="c") == 'SELECT FROM "a""b".t, "c".t'
     assert between("SELECT 'live_schema'::regnamespace", live="o'b", shadow="c") == "SELECT '\"o''b\"'::regnamespace"
     assert between("DO $$ live_schema.t $$", live="a$$b", shadow="c") == 'DO $_$ "a$$b".t $_$'
+
+
+def test_a_scope_is_kept_and_shown() -> None:
+    """A scope comes back from where it is kept, is equal in whatever order it is named, and reads as its options."""
+    one, two = UUID(int=1), UUID(int=2)
+    scope = ReplayScope(executions=(two, one, two), workflows=("a b",), topics=("t",), since=DECIDED, until=DECIDED)
+    assert ReplayScope.from_json(scope.to_json()) == scope
+    assert scope == ReplayScope(executions=(one, two), workflows=("a b",), topics=("t",), since=DECIDED, until=DECIDED)
+    time = DECIDED.isoformat()
+    assert str(scope) == (
+        f"--execution {one} --execution {two} --workflow 'a b' --topic t --since {time} --until {time}"
+    )
+    assert not ReplayScope.from_json(None)
+    assert not ReplayScope.from_json(ReplayScope().to_json())
+    assert str(ReplayScope()) == "everything"

@@ -1,0 +1,1 @@
+SELECT count(*) FROM shadow_schema.dead_letters
