@@ -273,8 +273,18 @@ async def _lock_schema(shadow: Shadow) -> None:
         await connection.execute(shadow.sql("lock_schema"))
 
 
+async def lock_tables(shadow: Shadow) -> None:
+    """Let nobody read the tables, or hang anything on them, until the exchange: the last thing before it.
+
+    Raises:
+        UnavailableError: a reader held a table for long.
+    """
+    async with shadow.use() as connection:
+        await connection.execute(shadow.sql("hurry_locks"))
+        await connection.execute(shadow.sql("lock_tables"))
+
+
 async def _exchange(connection: Connection, shadow: Shadow, step: Step) -> None:
-    await connection.execute(shadow.sql("hurry_locks"))
     await connection.execute(shadow.sql("copy_rights"))
     await connection.execute(shadow.sql("exchange"))
     await connection.execute(shadow.sql("move_replay"), step)

@@ -158,7 +158,7 @@ class Rebuild:
                 await catch_up(folding, self._shadow, self._source, ends)
                 await refusals.check_losses(self._shadow, state, coverage, accepted)
             await come_near(folding, self._shadow, self._source)
-            return await _trying(lambda: self._swap_once(folding, state))
+            return await _trying(lambda: self._swap_once(folding, state, accepted))
 
     async def rollback(self, accepted: Collection[str] = ()) -> None:
         """Put the old table back, and let the consumers go on where it stood."""
@@ -238,10 +238,15 @@ class Rebuild:
         async with replays.rolling_back(self._shadow):
             await refusals.check_schema(self._shadow)
             await refusals.check_redriven(self._shadow)
-            if Reason.DEPENDENTS not in accepted:
-                await refusals.check_dependents(self._shadow)
+            await self._lock(accepted)
 
-    async def _swap_once(self, folding: Folding, state: State) -> Swapped:
+    async def _lock(self, accepted: Collection[str]) -> None:
+        """Lock the tables for the exchange, and look what others have hung on them until then."""
+        await replays.lock_tables(self._shadow)
+        if Reason.DEPENDENTS not in accepted:
+            await refusals.check_dependents(self._shadow)
+
+    async def _swap_once(self, folding: Folding, state: State, accepted: Collection[str]) -> Swapped:
         begun, before = time.monotonic(), folding.folded.records
         with folding.taken_back():
             async with replays.swapping(self._shadow) as ends:
@@ -250,6 +255,7 @@ class Rebuild:
                 await catch_up(folding, self._shadow, self._source, ends)
                 await refusals.check_decisions(self._shadow, state)
                 self._reached(Step.EXCHANGE)
+                await self._lock(accepted)
         self._reached(Step.SWAPPED)
         return Swapped(folding.folded.records - before, time.monotonic() - begun)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
 
 from consumer.errors import ExitCode, WexError
+from consumer.replay import catching_up
+from consumer.replay import rebuild as rebuilding
 from consumer.replay.refusals import Reason
 from tests.consuming import blocked, fetch, produce, until
 from tests.replay.applying import apply_all
@@ -77,3 +80,34 @@ async def test_a_view_that_is_made_meanwhile_is_not_dropped(applied: str, rebuil
             await others.close()
     [found] = await fetch(applied, "SELECT count(*) AS rows FROM public.others")
     assert found["rows"] == 5
+
+
+async def test_a_view_that_is_made_during_the_swap_does_not_stay_behind(
+    applied: str, rebuild: Rebuilding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A swap waits for a view that is about to be made for the table, and then says so instead of leaving it behind."""
+    await rebuild().start()
+    others = await asyncpg.connect(applied)
+    transaction = others.transaction()
+    come_near, rounds = catching_up.come_near, 0
+
+    async def and_then_make(*behind: Any) -> None:
+        nonlocal rounds
+        await come_near(*behind)
+        rounds += 1
+        if rounds == 2:
+            await transaction.start()
+            await others.execute(VIEW)
+
+    monkeypatch.setattr(rebuilding, "come_near", and_then_make)
+    async with asyncio.timeout(30):
+        try:
+            swapping = asyncio.create_task(rebuild().swap())
+            await until(lambda: blocked(applied), "the swap waits for the view")
+            await transaction.commit()
+            with pytest.raises(WexError, match=r"would stay with the table that goes: view .*others"):
+                await swapping
+        finally:
+            await others.close()
+    monkeypatch.undo()
+    await rebuild().swap([Reason.DEPENDENTS])

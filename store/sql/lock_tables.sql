@@ -1,0 +1,4 @@
+-- Waits for readers, and for whoever hangs something on the tables, and lets nobody in until the end of the transaction.
+LOCK TABLE
+    live_schema.workflow_executions, live_schema.workflows, live_schema.users, live_schema.execution_rows
+IN ACCESS EXCLUSIVE MODE
