@@ -14,7 +14,7 @@ from consumer.errors import ExitCode, WexError
 from consumer.replay import rebuild as rebuilding
 from consumer.replay.rebuild import Rebuild
 from consumer.replay.refusals import Reason
-from events import Event, Verb
+from events import Event, Verb, encode
 from events.codec import Skipped, decode
 from events.errors import InvalidEvent
 from events.fold import FOLD_VERSION, State, state_of
@@ -25,6 +25,7 @@ from store.replays import SCHEMA, Step
 from store.shadow import Shadow
 from tests.consuming import applied as applied_all
 from tests.consuming import consume_all, consuming, fetch, make_service, produce, rows, until
+from tests.lives import LIVES, life
 from tests.replay.applying import apply_all
 from tests.replay.conftest import Rebuilding
 from tests.replay.databases import crossing, fingerprint, objects
@@ -136,6 +137,22 @@ async def test_what_retention_took_is_carried_over(
     await rebuild().swap([Reason.GONE])
     assert await rows(applied) == before
     assert (await verified(servers, applied)).different == 0
+
+
+async def test_every_register_is_carried_over(
+    servers: Servers, database_url: str, topic: str, rebuild: Rebuilding
+) -> None:
+    """Whatever an execution has been through, and whatever of it the log has lost, its row is what it was."""
+    lives = [encode(event) for number in range(1, len(LIVES) + 1) for event in life(number, f"run-{number}")[0]]
+    await produce(servers.kafka_bootstrap_servers, topic, lives)
+    await apply_all(servers.kafka_bootstrap_servers, database_url, topic)
+    for lost in (len(lives) // 6, len(lives) // 3):
+        await delete_records(servers, topic, {0: lost, 1: lost, 2: lost})
+        await rebuild().start()
+        preview = await rebuild().diff(10)
+        assert list(preview.described) == []
+        assert len(LIVES) / 3 < preview.carried <= len(LIVES)
+        await rebuild().abort()
 
 
 async def test_fewer_rows_and_what_hangs_on_the_table_are_refused(

@@ -14,6 +14,7 @@ import pytest
 from consumer import batch
 from consumer.errors import ExitCode, WexError
 from consumer.replay import rebuild as rebuilding
+from consumer.replay.building import build
 from consumer.replay.refusals import Reason
 from events.fold import FOLD_VERSION
 from store import replays
@@ -144,7 +145,7 @@ class Twins:
         """The executions of the scope are what the log makes of them, and all others what the twin has."""
         await self.apply(self.right)
         inside = {r["id"] for r in await fetch(self.url, "SELECT id FROM wex_replay.within")}
-        assert len(inside) > 3
+        assert inside
         now, right = await table(self.url, WITHOUT_CLOCK), await table(self.right, WITHOUT_CLOCK)
         assert only(now, inside) == only(right, inside)
         assert only(now, now.keys() - inside) == only(await table(self.twin, WITHOUT_CLOCK), now.keys() - inside)
@@ -169,19 +170,24 @@ class KilledError(Exception):
     """What ends a replay in a test."""
 
 
-@pytest.mark.parametrize("twins", [2, 4], indirect=True, ids=["topic", "time"])
+@pytest.mark.parametrize("twins", [0, 2], indirect=True, ids=["execution", "topic"])
 async def test_a_part_is_exact_wherever_the_replay_was_interrupted(
     twins: Twins, rebuild: Rebuilding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ended before and after each step, with events coming in between and until the end, it comes to the same table."""
 
-    async def killed_in(module: object, name: str, *, before: bool = False) -> None:
+    async def build_and_go_on(*arguments: Any) -> None:
+        await build(*arguments)
+        await twins.go_on()
+
+    async def killed_in(module: object, name: str, *, before: bool = False, at: Step | None = None) -> None:
         step = getattr(module, name)
 
         async def killed(*arguments: Any) -> None:
-            if not before:
+            if not before or at not in (None, arguments[-1]):
                 await step(*arguments)
-            raise KilledError
+            if at in (None, arguments[-1]):
+                raise KilledError
 
         with monkeypatch.context() as killing:
             killing.setattr(module, name, killed)
@@ -189,11 +195,14 @@ async def test_a_part_is_exact_wherever_the_replay_was_interrupted(
                 await rebuild().start(twins.scope)
         await twins.go_on()
 
-    for name in (*(["note_topics"] if twins.scope.topics else []), "make_deferred", "carry_outside"):
+    for name in (*(["note_topics"] if twins.scope.topics else []), "make_deferred"):
         for before in (True, False):
             await killed_in(replays, name, before=before)
-    await killed_in(rebuilding, "build")
-    await rebuild().start(twins.scope)
+    await killed_in(replays, "carry_outside")
+    await killed_in(replays, "move", before=True, at=Step.READY)
+    with monkeypatch.context() as building:
+        building.setattr(rebuilding, "build", build_and_go_on)
+        await rebuild().start(twins.scope)
     await twins.go_on()
     await rebuild().swap()
     await twins.go_on()
