@@ -34,8 +34,8 @@ class Step(StrEnum):
 
     CREATE = "create"  # the schema, by the migrations
     FOLD = "fold"  # the bulk of the log
+    CARRY = "carry"  # what the table knows and the log has no longer, and what is not to be rebuilt
     INDEX = "index"  # what was put off: indexes and foreign keys
-    CARRY = "carry"  # what the table knows and the log has no longer
     READY = "ready"  # to be looked at, and swapped
     CATCH_UP = "catch_up"  # what was applied meanwhile; the first step of a swap
     LOCK = "lock"  # nothing is applied from here on until the end of the swap
@@ -70,7 +70,7 @@ class State:
     @property
     def bulk(self) -> bool:
         """Whether the log is still folded for the scope alone."""
-        return self.step in (Step.FOLD, Step.INDEX, Step.CARRY)
+        return self.step in (Step.FOLD, Step.CARRY)
 
 
 async def state(shadow: Shadow) -> State | None:

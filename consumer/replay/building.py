@@ -32,21 +32,18 @@ async def build(
     if step is Step.FOLD:
         reached(step)
         await _fold(shadow, source, folding, state.scope)
-        step = await _move(shadow, Step.INDEX)
+        step = await _move(shadow, Step.CARRY)
+    if step is Step.CARRY:
+        reached(step)
+        async with shadow.cut() as ends:
+            await catch_up(folding, shadow, source, ends)
+            await _carry(shadow, coverage, state.scope)
+            step = await _move(shadow, Step.INDEX)  # with the cut: what comes after it is of everybody
+        folding.want_all()
     if step is Step.INDEX:
         reached(step)
         await replays.make_deferred(shadow)
-        step = await _move(shadow, Step.CARRY)
-    reached(step)
-    async with shadow.cut() as ends:
-        await catch_up(folding, shadow, source, ends)
-        if state.scope:
-            await refusals.check_letters(shadow)
-            await replays.carry_outside(shadow, state.scope)
-        if not coverage.complete:
-            await replays.carry(shadow)
-        await _move(shadow, Step.READY)  # with the cut, or what comes after it would be folded for the scope alone
-    folding.want_all()
+        await _move(shadow, Step.READY)
 
 
 async def _fold(shadow: Shadow, source: LogSource, folding: Folding, scope: ReplayScope) -> None:
@@ -57,6 +54,14 @@ async def _fold(shadow: Shadow, source: LogSource, folding: Folding, scope: Repl
         await catch_up(folding, shadow, source, named)
         await replays.note_topics(shadow)
     await catch_up(folding, shadow, source, standings)
+
+
+async def _carry(shadow: Shadow, coverage: Coverage, scope: ReplayScope) -> None:
+    if scope:
+        await refusals.check_letters(shadow)
+        await replays.carry_outside(shadow, scope)
+    if not coverage.complete:
+        await replays.carry(shadow)
 
 
 async def _move(shadow: Shadow, step: Step) -> Step:

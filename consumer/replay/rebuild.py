@@ -201,8 +201,7 @@ class Rebuild:
     async def _build(self) -> None:
         state = await self._state()
         folding, coverage = await self._folding()
-        if state.bulk:
-            await build(self._shadow, self._source, folding, coverage, state, self._reached)
+        await build(self._shadow, self._source, folding, coverage, state, self._reached)
         self._reached(Step.READY)
         await catch_up(folding, self._shadow, self._source, await self._shadow.standings())
 
