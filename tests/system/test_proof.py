@@ -30,7 +30,7 @@ async def test_exactly_the_corrupted_rows_are_named_and_mended(
     servers: Servers, database_url: str, topic: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of many executions 50 rows are corrupted: verify names those with each field, repair mends, verify is clean."""
-    bootstrap = servers.kafka_bootstrap_servers
+    bootstrap, question = servers.kafka_bootstrap_servers, Question(jobs=os.cpu_count() or 1)
 
     def told(text: str) -> None:
         with capsys.disabled():
@@ -38,7 +38,7 @@ async def test_exactly_the_corrupted_rows_are_named_and_mended(
 
     async def verified(*, repair: bool = False) -> Verdict:
         begun = time.monotonic()
-        verdict = await verify(bootstrap, database_url, "tests", Question(), lambda *_: None, repair=repair)
+        verdict = await verify(bootstrap, database_url, "tests", question, lambda *_: None, repair=repair)
         seconds = time.monotonic() - begun
         told(f"{'repair' if repair else 'verify'}: {verdict.different} of {verdict.executions:,} in {seconds:.1f} s")
         return verdict
