@@ -15,8 +15,10 @@ from consumer.replay import rebuild as rebuilding
 from consumer.replay.log_source import LogSource
 from consumer.replay.rebuild import Rebuild
 from events.position import TopicPartition
+from store import replays
 from store.batch import LogRange
 from store.replays import Step
+from store.shadow import Shadow
 from tests.consuming import produce
 from tests.replay.applying import apply_all
 from tests.replay.conftest import Rebuilding
@@ -110,3 +112,26 @@ async def test_a_topic_that_is_new_is_folded_as_well(
     monkeypatch.setattr(rebuilding, "come_near", apply_before)
     await rebuild().swap()
     assert (await verified(servers, applied)).executions == 2 * EXECUTIONS
+
+
+async def test_nothing_is_applied_or_migrated_while_tables_are_exchanged(
+    applied: str, rebuild: Rebuilding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From where a swap or a rollback has looked until its end, no position moves and no migration is recorded."""
+    lock_tables, kept_out = replays.lock_tables, 0
+
+    async def and_try(shadow: Shadow) -> None:
+        nonlocal kept_out
+        others = await asyncpg.connect(applied, server_settings={"lock_timeout": "50ms"})
+        for what in ("UPDATE positions SET moved_at = now()", "DELETE FROM schema_migrations WHERE version = 'none'"):
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await others.execute(what)
+            kept_out += 1
+        await others.close()
+        await lock_tables(shadow)
+
+    await rebuild().start()
+    monkeypatch.setattr(replays, "lock_tables", and_try)
+    await rebuild().swap()
+    await rebuild().rollback()
+    assert kept_out == 4
