@@ -63,7 +63,8 @@ async def test_a_drop_leaves_what_stayed_with_the_old_table(applied: str, rebuil
     await rebuild().drop()
 
 
-async def test_a_view_that_is_made_meanwhile_is_not_dropped(applied: str, rebuild: Rebuilding) -> None:
+@pytest.mark.parametrize("relation", ["workflow_executions", "execution_rows"])
+async def test_a_view_that_is_made_meanwhile_is_not_dropped(applied: str, rebuild: Rebuilding, relation: str) -> None:
     """A drop waits for a view that is about to be made for the old table, and then refuses to take it along."""
     await rebuild().start()
     await rebuild().swap()
@@ -71,7 +72,7 @@ async def test_a_view_that_is_made_meanwhile_is_not_dropped(applied: str, rebuil
     async with asyncio.timeout(30):
         try:
             async with others.transaction():
-                await others.execute("CREATE VIEW public.others AS SELECT id FROM wex_replay.workflow_executions")
+                await others.execute(f"CREATE VIEW public.others AS SELECT id FROM wex_replay.{relation}")
                 dropping = asyncio.create_task(rebuild().drop())
                 await until(lambda: blocked(applied), "the drop waits for the view")
             with pytest.raises(WexError, match=r"nothing was dropped: .*others would go with wex_replay"):
