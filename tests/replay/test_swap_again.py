@@ -19,7 +19,7 @@ from store import replays
 from store.batch import LogRange
 from store.replays import Step
 from store.shadow import Shadow
-from tests.consuming import produce
+from tests.consuming import fetch, produce
 from tests.replay.applying import apply_all
 from tests.replay.conftest import Rebuilding
 from tests.replay.load import records
@@ -112,6 +112,32 @@ async def test_a_topic_that_is_new_is_folded_as_well(
     monkeypatch.setattr(rebuilding, "come_near", apply_before)
     await rebuild().swap()
     assert (await verified(servers, applied)).executions == 2 * EXECUTIONS
+
+
+async def test_positions_of_every_group_come_and_go_with_the_table(applied: str, rebuild: Rebuilding) -> None:
+    """After a swap all groups stand where the shadow does, and nobody holds a claim; a rollback puts each back."""
+    await execute(
+        applied,
+        "INSERT INTO positions (consumer_group, topic, partition, next_offset, fold_version, state, claim_token)"
+        " SELECT 'lagging', topic, partition, 1, fold_version, 'halted', gen_random_uuid() FROM positions",
+    )
+    whole = "SELECT (to_jsonb(p) - '{claim_token,owner}'::text[])::text AS text FROM positions AS p ORDER BY 1"
+    claims = "SELECT FROM positions WHERE claim_token IS NOT NULL"
+    standing = "SELECT DISTINCT topic, partition, next_offset, anchor_offset, anchor FROM positions"
+    before, count = await fetch(applied, whole), len(await fetch(applied, claims))
+    assert count == len(before) > 0
+    await rebuild().start()
+    await rebuild().swap()
+    assert 2 * len(await fetch(applied, standing)) == len(before)
+    assert await fetch(applied, claims) == []
+    await execute(applied, "UPDATE positions SET claim_token = gen_random_uuid(), state = 'live', anchor = NULL")
+    await execute(
+        applied,
+        "INSERT INTO positions (consumer_group, topic, partition, next_offset, fold_version)"
+        " VALUES ('new', 'new', 0, 1, 1)",
+    )
+    await rebuild().rollback()
+    assert (await fetch(applied, whole), await fetch(applied, claims)) == (before, [])
 
 
 async def test_nothing_is_applied_or_migrated_while_tables_are_exchanged(
