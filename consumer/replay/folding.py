@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
 
 from consumer.batch import prepare
 from consumer.chunk import Chunk, Prepared, Refusal, Span
@@ -24,6 +23,7 @@ from consumer.replay.coverage import gaps, readable
 from consumer.replay.log_reader import Stretches, read
 from consumer.replay.log_source import LogSource
 from consumer.replay.processes import in_processes
+from consumer.replay.wanted import Chosen, Window
 from events.position import TopicPartition
 from store.batch import Batch, Claim
 from store.errors import RefusedError
@@ -33,29 +33,6 @@ CHUNK_RECORDS = 10_000  # three chunks are held at a time: one that is written, 
 CHUNK_BYTES = 16 * 1_048_576  # of values
 MUCH_RECORDS = 50_000  # below, starting processes takes longer than it saves
 PROGRESS_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A part of all ids, both ends included."""
-
-    first: UUID
-    last: UUID
-
-    def __call__(self, id_: UUID) -> bool:
-        """Whether an id lies within."""
-        return self.first <= id_ <= self.last
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Some ids."""
-
-    ids: frozenset[UUID]
-
-    def __call__(self, id_: UUID) -> bool:
-        """Whether an id is among them."""
-        return id_ in self.ids
 
 
 @dataclass(slots=True)

@@ -14,9 +14,10 @@ from consumer.replay import refusals
 from consumer.replay.building import build
 from consumer.replay.catching_up import behind, catch_up, come_near
 from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
-from consumer.replay.folding import Chosen, Folded, Folding
+from consumer.replay.folding import Folded, Folding
 from consumer.replay.log_source import LogSource
 from consumer.replay.refusals import Reason
+from consumer.replay.wanted import Chosen
 from events.publisher.topics import compacted_topics
 from store import differences, replays
 from store.differences import Count, Difference, Scope

@@ -14,9 +14,10 @@ from consumer.errors import ExitCode, WexError
 from consumer.replay.catching_up import catch_up
 from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
 from consumer.replay.deciding import Search
-from consumer.replay.folding import Folded, Folding, Window
+from consumer.replay.folding import Folded, Folding
 from consumer.replay.log_reader import read
 from consumer.replay.log_source import LogSource
+from consumer.replay.wanted import Window
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from events.publisher.topics import compacted_topics

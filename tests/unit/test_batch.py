@@ -10,7 +10,7 @@ import pytest
 from consumer.batch import SLICE_RECORDS, prepare
 from consumer.chunk import Chunk, Prepared, Refusal, Span
 from consumer.record import Record
-from consumer.replay.folding import Window
+from consumer.replay.wanted import Window
 from events import Event, decode, encode, fold
 from events.catalogue import Catalogue
 from events.position import TopicPartition
