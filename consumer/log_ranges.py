@@ -10,11 +10,12 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.errors import KafkaError
 
-from consumer.source import SourceError
+from consumer.kafka_address import Kafka, address
+from consumer.source import SourceError, unreachable
 from events.position import TopicPartition
 
 
-async def log_ends(bootstrap_servers: str, topics: Iterable[str]) -> dict[TopicPartition, int]:
+async def log_ends(bootstrap_servers: Kafka, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """Return the end of every partition of some topics: the first offset that is not written yet.
 
     Raises:
@@ -27,7 +28,7 @@ async def log_ends(bootstrap_servers: str, topics: Iterable[str]) -> dict[TopicP
     return {TopicPartition(partition.topic, partition.partition): end for partition, end in ends.items()}
 
 
-async def log_range(bootstrap_servers: str, partition: TopicPartition) -> tuple[int, int] | None:
+async def log_range(bootstrap_servers: Kafka, partition: TopicPartition) -> tuple[int, int] | None:
     """Return start and end of one partition's log, or None where Kafka has no such partition.
 
     Raises:
@@ -45,11 +46,14 @@ async def log_range(bootstrap_servers: str, partition: TopicPartition) -> tuple[
 
 
 @asynccontextmanager
-async def _asking(bootstrap_servers: str, *topics: str) -> AsyncIterator[Any]:
+async def _asking(bootstrap_servers: Kafka, *topics: str) -> AsyncIterator[Any]:
     """Lend a client that belongs to no group and reads nothing, to ask about logs."""
-    client = AIOKafkaConsumer(*topics, bootstrap_servers=bootstrap_servers, isolation_level="read_committed")
+    client = AIOKafkaConsumer(*topics, **address(bootstrap_servers).arguments, isolation_level="read_committed")
     try:
-        await client.start()
+        try:
+            await client.start()
+        except (KafkaError, OSError) as error:
+            raise await unreachable(bootstrap_servers, f"Kafka does not answer: {error}") from error
         yield client
     except (KafkaError, OSError) as error:
         msg = f"the logs' starts and ends cannot be read: {error}"

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.errors import ExitCode, WexError
+
+if TYPE_CHECKING:
+    from consumer.kafka_address import KafkaAddress
 
 STACK_FILE = "stack.json"  # written by `wex up` into the data folder: the addresses of the running stack
 
@@ -27,6 +30,24 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("postgresql://localhost:5432/workflow_executions"), description="PostgreSQL connection URL"
     )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how Kafka is spoken to: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`"
+    )
+    kafka_ssl_cafile: Path | None = Field(
+        None, description="certificates of the authorities that Kafka's is signed by, in PEM; else those of the machine"
+    )
+    kafka_ssl_certfile: Path | None = Field(
+        None, description="this client's certificate, in PEM, if Kafka asks for one"
+    )
+    kafka_ssl_keyfile: Path | None = Field(None, description="its key, if it is not in the same file")
+    kafka_ssl_key_password: SecretStr | None = Field(None, description="password of that key")
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="how the password is proven: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`"
+    )
+    kafka_sasl_username: str | None = Field(None, description="user name of the `SASL_` protocols")
+    kafka_sasl_password: SecretStr | None = Field(None, description="password of that user")
+    database_password: SecretStr | None = Field(None, description="password of the database's user, if not in the URL")
+    insecure: bool = Field(False, description="whether plaintext may leave this machine, to Kafka and to PostgreSQL")
     topics: Annotated[tuple[str, ...], NoDecode] = Field(
         ("workflow-executions",), description="topics to consume, comma-separated"
     )
@@ -78,9 +99,93 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: flags, environment, the running local stack."""
+        """Order the sources: flags, environment, files with secrets, the running local stack."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, _StackSource(settings_cls)
+        return init_settings, env_settings, _FileSource(settings_cls), _StackSource(settings_cls)
+
+    @property
+    def kafka(self) -> KafkaAddress:
+        """Where Kafka is, and how it is spoken to.
+
+        Raises:
+            WexError: the settings do not fit each other, or plaintext would leave this machine.
+        """
+        from consumer.kafka_address import KafkaAddress
+        from events.publisher.security import KafkaSecurity, PlaintextError
+
+        security = KafkaSecurity(
+            protocol=self.kafka_security_protocol,
+            ca_file=self.kafka_ssl_cafile,
+            cert_file=self.kafka_ssl_certfile,
+            key_file=self.kafka_ssl_keyfile,
+            key_password=_revealed(self.kafka_ssl_key_password),
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            sasl_username=self.kafka_sasl_username,
+            sasl_password=_revealed(self.kafka_sasl_password),
+            insecure=self.insecure,
+        )
+        try:
+            found = KafkaAddress(self.kafka_bootstrap_servers, security)
+            found.arguments  # noqa: B018 - refuses what must not be
+        except PlaintextError as error:
+            remedy = "Set WEX_KAFKA_SECURITY_PROTOCOL (docs/security.md); or say --insecure, or WEX_INSECURE=true."
+            raise WexError(str(error), remedy, ExitCode.USAGE) from None
+        except ValueError as error:
+            remedy = "Mend WEX_KAFKA_SECURITY_PROTOCOL, WEX_KAFKA_SSL_… or WEX_KAFKA_SASL_… (docs/settings.md)."
+            raise WexError(f"the settings are not usable: {error}", remedy, ExitCode.USAGE) from None
+        return found
+
+    @property
+    def database(self) -> str:
+        """The URL of the database, with its password, for the store alone: never to be shown.
+
+        Raises:
+            WexError: plaintext would leave this machine.
+        """
+        from store.connect import PlaintextError, with_password, with_plaintext, with_tls
+
+        try:
+            url = with_password(self.database_url.get_secret_value(), _revealed(self.database_password))
+            return with_plaintext(url) if self.insecure else with_tls(url)
+        except PlaintextError as error:
+            remedy = (
+                "Leave sslmode out, and TLS is verified; or say --insecure, or WEX_INSECURE=true (docs/security.md)."
+            )
+            raise WexError(str(error), remedy, ExitCode.USAGE) from None
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """Secrets from files, as container platforms mount them: WEX_<FIELD>_FILE names the file of a secret field."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ANN401 - pydantic's signature
+        del field
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        named = {name: os.environ.get(f"WEX_{name.upper()}_FILE") for name in secrets()}
+        return {name: _read(name, path) for name, path in named.items() if path}
+
+
+def secrets() -> list[str]:
+    """Return the fields that hold secrets."""
+    return [name for name, field in Settings.model_fields.items() if field.annotation in (SecretStr, SecretStr | None)]
+
+
+def _read(name: str, path: str) -> str:
+    variable = f"WEX_{name.upper()}"
+    if os.environ.get(variable):
+        message = f"the settings are not usable: both {variable} and {variable}_FILE are set"
+        raise WexError(message, "Leave one of them out.", ExitCode.USAGE)
+    try:
+        return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        message = f"the settings are not usable: {variable}_FILE: {path} cannot be read: {why}"
+        raise WexError(message, "Mend the variable, or mount the file.", ExitCode.USAGE) from None
 
 
 class _StackSource(PydanticBaseSettingsSource):

@@ -15,15 +15,11 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.errors import (
-    ConsumerStoppedError,
-    IllegalStateError,
-    KafkaError,
-    OffsetOutOfRangeError,
-)
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError, OffsetOutOfRangeError
 
 from consumer import client_codecs, client_connections, slow_path
 from consumer.inflate import INFLATED_BYTES_MAX, BeyondRoomError
+from consumer.kafka_address import Kafka, address, explained
 from consumer.monitoring.log_events import tell
 from consumer.record import Record, Stretch
 from consumer.record_batch import UnreadableError
@@ -51,6 +47,16 @@ client_connections.install()
 
 class SourceError(Exception):
     """A fetch failed; what it had already taken from healthy partitions is lost to the caller until it seeks back."""
+
+    denied = False  # Kafka answers, but one side does not accept the other: waiting does not help
+
+
+async def unreachable(kafka: Kafka, otherwise: str) -> SourceError:
+    """Return the error for a client that could not be started, with the cause that the client keeps to its log."""
+    message, denied = await explained(kafka, otherwise)
+    error = SourceError(message)
+    error.denied = denied
+    return error
 
 
 class OutOfRangeError(SourceError):
@@ -88,7 +94,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
     """The records of some topics, as a member of a consumer group.
 
     Args:
-        bootstrap_servers: host:port of brokers, comma-separated.
+        bootstrap_servers: host:port of brokers, comma-separated, or with how they are spoken to.
         topics: topics to read.
         group: consumer group; None reads without one.
         session_timeout_ms: how long the group waits for a silent member.
@@ -100,7 +106,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
     def __init__(
         self,
         *,
-        bootstrap_servers: str,
+        bootstrap_servers: Kafka,
         topics: tuple[str, ...],
         group: str | None,
         session_timeout_ms: int,
@@ -108,12 +114,13 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
         assigned: Callable[[list[TopicPartition]], list[SourceCommand]],
         revoked: Callable[[], None],
     ) -> None:
+        self._kafka = bootstrap_servers
         self._topics = topics
         self._records_max = self._records_wanted = records_max
         self._assigned = assigned
         self._revoked = revoked
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap_servers,
+            **address(bootstrap_servers).arguments,
             group_id=group,
             client_id="workflow-executions",
             enable_auto_commit=False,
@@ -144,8 +151,8 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             await asyncio.wait_for(self._consumer.start(), START_TIMEOUT_SECONDS)
         except (KafkaError, OSError) as error:
             await self.stop()
-            msg = f"Kafka does not answer: {str(error) or f'no assignment within {START_TIMEOUT_SECONDS:g} s'}"
-            raise SourceError(msg) from error
+            said = f"Kafka does not answer: {str(error) or f'no assignment within {START_TIMEOUT_SECONDS:g} s'}"
+            raise await unreachable(self._kafka, said) from error
 
     async def stop(self) -> None:
         """Leave the group; an outstanding fetch ends with `SourceStopped`. Never raises, never hangs."""

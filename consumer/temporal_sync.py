@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from consumer.errors import ExitCode, WexError
+from consumer.kafka_address import for_people
 from consumer.settings import Settings
 from events.publisher import ExecutionPublisher, PublishError
 from store.errors import StoreError
@@ -70,7 +71,7 @@ class SyncService:
         self._progress = progress
         self._topic = settings.topics[0]
         self.source = f"temporal:{settings.temporal_namespace}@{self._topic}"
-        self._places = SyncPlaces(settings.database_url.get_secret_value())
+        self._places = SyncPlaces(settings.database)
 
     async def once(self) -> Pass:
         """Make one pass and move the place.
@@ -93,10 +94,11 @@ class SyncService:
         from events.adapters.temporal import TemporalSync
 
         await self._places.read(self.source)  # before anything is asked of the others: it is the cheapest to mend
+        kafka = self._settings.kafka
         with errors_for_people(self._settings):
             client = await self._connect()
             async with ExecutionPublisher(
-                bootstrap_servers=self._settings.kafka_bootstrap_servers, topic=self._topic, source="/wex"
+                bootstrap_servers=kafka.servers, topic=self._topic, source="/wex", client_options=kafka.client_options
             ) as publisher:
                 sync = TemporalSync(client, publisher, payloads=self._payloads, progress=self._progress)
                 done = await self._pass(sync)
@@ -143,8 +145,7 @@ def errors_for_people(settings: Settings) -> Iterator[None]:
     try:
         yield
     except PublishError as error:
-        kafka = "Is Kafka running? `wex up` starts one; --kafka-bootstrap-servers names another."
-        raise WexError(str(error), kafka, ExitCode.UNREACHABLE) from error
+        raise for_people(error) from error
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             message = f"{where}: {error.message}"

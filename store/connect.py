@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import ssl
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
+from asyncpg import connect_utils
+
+from events.transport import is_local as is_local_host
+from store.errors import MisconfiguredError
 
 # Each wait is shorter than a Kafka session, so that a stuck database never costs a consumer its partitions.
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -33,20 +37,99 @@ READER_SETTINGS = {
     "timezone": "UTC",
 }
 UNREADABLE = "an address that cannot be read"
-_LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1", ""}
+VERIFYING = ("verify-full", "verify-ca")
+PLAIN = ("disable", "allow", "prefer")  # the last two fall back to plaintext without a word
+# Every argument of a connection that its URL may say as well.
+_OPEN = dict.fromkeys(
+    (
+        "host",
+        "port",
+        "user",
+        "password",
+        "passfile",
+        "database",
+        "service",
+        "servicefile",
+        "direct_tls",
+        "server_settings",
+        "target_session_attrs",
+        "krbsrvname",
+        "gsslib",
+    )
+)
+
+
+class PlaintextError(MisconfiguredError):
+    """A database on another machine would be spoken to in plaintext."""
 
 
 def tls(url: str) -> ssl.SSLContext | None:
-    """Return a verifying context where the URL leaves TLS open and the host is not this machine, else None.
+    """Return a verifying context where one is asked for, or where the URL leaves TLS open and the host is another one.
 
-    asyncpg's own default accepts a plaintext connection without a word.
+    asyncpg's own default accepts a plaintext connection without a word; and for `verify-full` it knows none of the
+    machine's authorities. What it makes of `sslrootcert`, `sslcert`, `sslkey`, `sslcrl` and libpq's variables counts.
+
+    Raises:
+        MisconfiguredError: a file that is named cannot be used.
     """
-    return None if is_local(url) or "sslmode" in parse_qs(urlsplit(url).query) else ssl.create_default_context()
+    mode = _sslmode(url)
+    if mode not in VERIFYING and (mode or is_local(url)):
+        return None
+    try:
+        _, parameters = _understood(url, ssl="require")
+    except OSError as error:  # ssl.SSLError is one as well
+        why = error.strerror or type(error).__name__
+        msg = f"PostgreSQL at {describe(url)}: a certificate, key or list that is named for TLS cannot be used: {why}"
+        raise MisconfiguredError(msg) from None
+    context = cast("ssl.SSLContext", parameters.ssl)
+    if context.verify_mode is ssl.CERT_NONE:  # no authority is named
+        context.load_default_certs()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.check_hostname = mode != "verify-ca"
+    return context
+
+
+def _understood(url: str, *, ssl: str) -> Any:  # noqa: ANN401 - a pair of asyncpg's own
+    """Return the addresses and parameters that asyncpg makes of a URL, variables and files; pinned, and tested."""
+    return connect_utils._parse_connect_dsn_and_args(dsn=url, ssl=ssl, **_OPEN)  # type: ignore[attr-defined] # noqa: SLF001 - see above
 
 
 def is_local(url: str) -> bool:
-    """Return whether every host of a URL is this machine."""
-    return all(host in _LOCAL_HOSTS or host.startswith("/") for host, _ in _addresses(url))
+    """Return whether every host of a URL is this machine; where it names none, libpq's variables may."""
+    named = _addresses(url)
+    if [host for host, _ in named] != [""]:
+        return all(is_local_host(host) for host, _ in named)
+    addresses, _ = _understood(url, ssl="disable")
+    return all(isinstance(each, str) or is_local_host(each[0]) for each in addresses)
+
+
+def _sslmode(url: str) -> str:
+    return parse_qs(urlsplit(url).query).get("sslmode", [""])[-1]
+
+
+def with_tls(url: str) -> str:
+    """Return a URL whose connections are encrypted where they leave this machine.
+
+    Raises:
+        PlaintextError: it says otherwise.
+    """
+    mode = _sslmode(url)
+    if mode in PLAIN and not is_local(url):
+        msg = f"PostgreSQL at {describe(url)} is on another machine, and sslmode={mode} allows plaintext"
+        raise PlaintextError(msg)
+    return url
+
+
+def with_plaintext(url: str) -> str:
+    """Return a URL that allows plaintext where it says nothing about TLS."""
+    return url if _sslmode(url) else _with_query(url, "sslmode", "prefer")
+
+
+def with_password(url: str, password: str | None) -> str:
+    """Return a URL with a password, where it has none of its own."""
+    if password is None or urlsplit(url).password is not None:
+        return url
+    return _with_query(url, "password", password)
 
 
 def _addresses(url: str) -> list[tuple[str, str]]:
@@ -88,9 +171,13 @@ async def connect_operator(url: str) -> asyncpg.Connection[asyncpg.Record]:
 
 def in_schema(url: str, schema: str) -> str:
     """Return the URL of the same database with another schema to look into, and no other."""
+    return _with_query(url, "search_path", schema)
+
+
+def _with_query(url: str, name: str, value: str) -> str:
     parts = urlsplit(url)
-    query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != "search_path"]
-    return urlunsplit(parts._replace(query=urlencode([*query, ("search_path", schema)])))
+    query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != name]
+    return urlunsplit(parts._replace(query=urlencode([*query, (name, value)])))
 
 
 def describe(url: str) -> str:

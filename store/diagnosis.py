@@ -12,6 +12,7 @@ import asyncpg
 
 from events.position import TopicPartition
 from store.connect import READER_SETTINGS, connect_options, is_local
+from store.errors import StoreError
 from store.failures import translate
 from store.migrate import pending
 from store.statements import statement
@@ -108,7 +109,7 @@ async def diagnose(url: str, consumer_group: str, now: Callable[[], datetime]) -
             pending=missing,
         )
         return found if missing else await _with_tables(found, connection, consumer_group)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, StoreError, OSError, TimeoutError) as error:
         raise translate(error, url) from error
     finally:
         if connection is not None:

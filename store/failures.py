@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ssl
 from enum import StrEnum
 
 import asyncpg
 
+from events.transport import tls_problem
 from store.connect import describe
 from store.errors import MisconfiguredError, RefusedError, StoreError, UnavailableError
+
+NO_TLS = "rejected SSL upgrade"  # asyncpg's words for a server without TLS
 
 
 class Action(StrEnum):
@@ -49,23 +53,36 @@ def action_for(error: BaseException) -> Action:
         return SQLSTATE_ACTIONS.get(state) or SQLSTATE_ACTIONS.get(state[:2]) or Action.STOP
     if isinstance(error, asyncpg.DataError | OverflowError | UnicodeError):
         return Action.BISECT  # asyncpg could not encode a value
-    if isinstance(error, asyncpg.ClientConfigurationError):
-        return Action.STOP  # the URL says what cannot be
+    if isinstance(error, asyncpg.ClientConfigurationError) or is_mistrust(error):
+        return Action.STOP  # the URL says what cannot be, or what the server does not agree to
     if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError | EOFError):
         return Action.RETRY
     return Action.STOP
 
 
+def is_mistrust(error: BaseException) -> bool:
+    """Return whether server and client do not accept each other; a connection that ends midway is an outage."""
+    if isinstance(error, ssl.SSLError):
+        return not isinstance(error, ssl.SSLEOFError)
+    return isinstance(error, ConnectionError) and NO_TLS in str(error)
+
+
 def translate(error: Exception, url: str) -> StoreError:
-    """Return the store's error for one of asyncpg's."""
+    """Return the store's error for one of asyncpg's; one of the store's own is returned as it is."""
     sqlstate = getattr(error, "sqlstate", None) or ""
     message = str(error).splitlines()[0] if str(error) else type(error).__name__
     match action_for(error):
+        case _ if isinstance(error, StoreError):
+            return error
         case Action.BISECT:
             column = getattr(error, "column_name", None) or getattr(error, "constraint_name", None) or ""
             return RefusedError(f"PostgreSQL refuses the content: {message}", sqlstate, column)
         case Action.RETRY:
             return UnavailableError(f"PostgreSQL at {describe(url)}: {message}")
+        case Action.STOP if is_mistrust(error):
+            no_tls = "it offers no TLS: turn it on there, or say sslmode=disable where plaintext is right"
+            problem = tls_problem(error) if isinstance(error, ssl.SSLError) else no_tls
+            return MisconfiguredError(f"PostgreSQL at {describe(url)}: {problem}")
         case Action.STOP if isinstance(error, ValueError):
             # The text of such an error may quote the password.
             return MisconfiguredError(

@@ -96,20 +96,21 @@ async def _consume(settings: Settings, *, migrate_first: bool, until_caught_up: 
     assert starting is not None, "a coroutine runs in a task"
     ending = Ending(settings.drain_timeout_seconds, starting.cancel)
     ending.listen()
+    from consumer.kafka_address import for_people
     from consumer.monitoring.metrics import Metrics
     from consumer.source import SourceError
     from consumer.watchdog import Watchdog
     from events.publisher import TopicError, ensure_topics
     from store.migrate import migrate, pending
 
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     if migrate_first:
         await migrate(url)
     elif missing := await pending(url):
         message = f"the database lacks migration {missing[0].version}_{missing[0].name}"
         raise WexError(message, "Run `wex migrate` first, or `wex consume --migrate`.", ExitCode.REFUSED)
     try:
-        await ensure_topics(settings.kafka_bootstrap_servers, settings.topics)
+        await ensure_topics(settings.kafka.servers, settings.topics, client_options=settings.kafka.client_options)
         with Watchdog() as watchdog:
             metrics = Metrics(time.time, watchdog.silent_seconds)
             with _serving(settings, metrics):
@@ -117,8 +118,7 @@ async def _consume(settings: Settings, *, migrate_first: bool, until_caught_up: 
                 ending.ask = service.stop
                 return await service.run()
     except (SourceError, TopicError) as error:
-        remedy = "Is Kafka running? `wex up` starts one; --kafka-bootstrap-servers names another."
-        raise WexError(str(error), remedy, ExitCode.UNREACHABLE) from error
+        raise for_people(error) from error
 
 
 def _serving(settings: Settings, metrics: Metrics) -> AbstractContextManager[object]:
@@ -145,9 +145,9 @@ def make_service(
     from store.postgres import PostgresStore
 
     return Service(
-        PostgresStore(settings.database_url.get_secret_value()),
+        PostgresStore(settings.database),
         lambda assigned, revoked: Source(
-            bootstrap_servers=settings.kafka_bootstrap_servers,
+            bootstrap_servers=settings.kafka,
             topics=settings.topics,
             group=settings.consumer_group,
             session_timeout_ms=settings.kafka_session_timeout_ms,

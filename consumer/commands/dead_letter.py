@@ -45,7 +45,7 @@ def list_command(
     """List dead letters, the newest first: those that nobody has redriven or purged."""
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
     wanted = dead_letter_filters.filter_of((), filters, closed=not open_only)
-    found = options.run(_list(settings.database_url.get_secret_value(), wanted, limit))
+    found = options.run(_list(settings.database, wanted, limit))
     if as_json:
         output.print_json(output.items(found))
     elif found:
@@ -64,7 +64,7 @@ def list_command(
 def show_command(*, id: int, database_url: str | None, data_dir: Path | None, as_json: bool) -> None:  # noqa: A002 - the argument's name
     """Show one dead letter with its bytes (in JSON as base64)."""
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
-    found = options.run(_get(settings.database_url.get_secret_value(), id))
+    found = options.run(_get(settings.database, id))
     if found is None:
         raise WexError(f"no dead letter {id}", "`wex dead-letter list --all` names them.", ExitCode.NOT_FOUND)
     if as_json:

@@ -56,7 +56,7 @@ def redrive_command(
     """
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
     wanted = dead_letter_filters.meant(ids, filters, every=every, closed=False)
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     done = options.run(_redrive(url, wanted, actor or getpass.getuser(), again=again, dry_run=dry_run))
     if not done.seen:
         raise WexError("no open dead letter is meant", "`wex dead-letter list --all` has all.", ExitCode.NOT_FOUND)
@@ -99,7 +99,7 @@ def purge_command(
     """
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
     wanted = dead_letter_filters.meant(ids, filters, every=every, closed=True)
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     found = options.run(_purgeable(url, wanted, redriven_only=redriven))
     if not found:
         raise WexError("no dead letter with bytes is meant", exit_code=ExitCode.NOT_FOUND)

@@ -54,12 +54,12 @@ def command(
     settings = options.load_settings(
         kafka_bootstrap_servers=kafka_bootstrap_servers, database_url=database_url, data_dir=data_dir
     )
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     found = options.run(find(url, id, run_id, namespace=namespace, include_deleted=True))
     event = _event(found, "restored" if restore else "deleted", reason, actor or getpass.getuser())
     position = None
     if not dry_run:
-        position = options.run(publish(settings.kafka_bootstrap_servers, topic or settings.topics[0], event))
+        position = options.run(publish(settings.kafka, topic or settings.topics[0], event))
     if as_json:
         output.print_json({"execution_id": found.id, "position": position and position._asdict(), "dry_run": dry_run})
     else:

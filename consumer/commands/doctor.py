@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from consumer.commands import options, output
-from consumer.errors import ExitCode
+from consumer.errors import ExitCode, WexError
 
 if TYPE_CHECKING:
     from consumer.doctor.cluster import ClusterFacts
@@ -92,11 +92,15 @@ async def _cluster(settings: Settings, found: list[Finding]) -> ClusterFacts | N
     from consumer.source import SourceError
 
     try:
-        return await look(settings.kafka_bootstrap_servers, settings.topics, settings.consumer_group)
+        return await look(settings.kafka, settings.topics, settings.consumer_group)
+    except WexError as error:
+        found.append(Finding("kafka", "failed", error.message, error.remedy))
     except SourceError as error:
         remedy = "Is Kafka running? WEX_KAFKA_BOOTSTRAP_SERVERS names another; `wex up` starts one here."
+        if error.denied:
+            remedy = "docs/security.md says which settings these are."
         found.append(Finding("kafka", "failed", str(error), remedy))
-        return None
+    return None
 
 
 async def _database(settings: Settings, found: list[Finding]) -> DatabaseFacts | None:
@@ -104,9 +108,10 @@ async def _database(settings: Settings, found: list[Finding]) -> DatabaseFacts |
     from store.diagnosis import diagnose
     from store.errors import MisconfiguredError, StoreError
 
-    url = settings.database_url.get_secret_value()
     try:
-        return await diagnose(url, settings.consumer_group, lambda: datetime.now(UTC))
+        return await diagnose(settings.database, settings.consumer_group, lambda: datetime.now(UTC))
+    except WexError as error:
+        found.append(Finding("postgresql", "failed", error.message, error.remedy))
     except StoreError as error:
         wrong = isinstance(error, MisconfiguredError)
         remedy = (
@@ -115,7 +120,7 @@ async def _database(settings: Settings, found: list[Finding]) -> DatabaseFacts |
             else "Is the database running, with room on its disk?"
         )
         found.append(Finding("postgresql", "failed", str(error), f"{remedy} WEX_DATABASE_URL names another."))
-        return None
+    return None
 
 
 def _print(found: list[Finding]) -> None:

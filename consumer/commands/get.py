@@ -39,7 +39,7 @@ def command(
     is none.
     """
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     found = options.run(find(url, id, run_id, namespace=namespace, include_deleted=include_deleted))
     if as_json:
         output.print_json(found)

@@ -69,7 +69,7 @@ def list_command(
     """List incidents, the newest first: what is wrong, since when, and what to do."""
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
     filters: dict[str, Any] = {"topic": topic, "partition": partition, "kind": kind_}
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     found = options.run(_list(url, **filters, resolved=not open_only, limit=limit))
     if as_json:
         output.print_json(output.items(_for_programs(incident) for incident in found))
@@ -89,7 +89,7 @@ def list_command(
 def show_command(*, id: int, database_url: str | None, data_dir: Path | None, as_json: bool) -> None:  # noqa: A002 - the argument's name
     """Show one incident with what to do about it, or with what was done."""
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
-    found = options.run(_get(settings.database_url.get_secret_value(), id))
+    found = options.run(_get(settings.database, id))
     if found is None:
         raise WexError(f"no incident {id}", "`wex incidents list --all` names them.", ExitCode.NOT_FOUND)
     if as_json:
@@ -124,7 +124,7 @@ def resume_command(
     from store.incidents import resume
 
     settings = options.load_settings(consumer_group=consumer_group, database_url=database_url, data_dir=data_dir)
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     shown = _standing(settings, partition)
     if not shown.halted:
         raise WexError(f"{partition} is not halted: it is live at {shown.next_offset}", exit_code=ExitCode.REFUSED)
@@ -188,16 +188,17 @@ def _log_range(settings: Settings, partition: TopicPartition, *, needed: bool) -
     """Ask Kafka for start and end of the log; without an answer None, if it can be done without."""
     import asyncio
 
+    from consumer.kafka_address import for_people
     from consumer.log_ranges import log_range
     from consumer.source import SourceError
 
     try:
-        found = asyncio.run(log_range(settings.kafka_bootstrap_servers, partition))
+        found = asyncio.run(log_range(settings.kafka, partition))
     except SourceError as error:
         if not needed:
             return None
         remedy = "Is Kafka running? --kafka-bootstrap-servers names another; with --to OFFSET it is not needed."
-        raise WexError(str(error), remedy, ExitCode.UNREACHABLE) from error
+        raise for_people(error, remedy) from error
     if found is None:
         remedy = "Make the topic first (`wex consume` does), or correct the address."
         raise WexError(f"Kafka has no partition {partition}", remedy, ExitCode.NOT_FOUND)
@@ -215,7 +216,7 @@ def _standing(settings: Settings, partition: TopicPartition) -> Standing:
 async def _accept(settings: Settings, decision: Decision, actor: str, reason: str | None) -> None:
     from store.incidents import accept, note
 
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     if decision.resolution == "noted":
         await note(url, decision.shown, actor=actor, reason=reason)
     else:
@@ -250,7 +251,7 @@ async def _get(url: str, id_: int) -> KeptIncident | None:
 async def _read_standing(settings: Settings, partition: TopicPartition) -> Standing | None:
     from store.incidents import IncidentReader
 
-    async with IncidentReader(settings.database_url.get_secret_value()) as reader:
+    async with IncidentReader(settings.database) as reader:
         return await reader.standing(settings.consumer_group, partition)
 
 

@@ -41,7 +41,7 @@ def command(
     if workflow_id is not None and user_id is not None:
         raise click.UsageError("name a workflow or a user, not both")
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     found, any_exists = options.run(_list(url, workflow_id, user_id, {"namespace": namespace, **page}))
     if as_json:
         output.print_json(output.items(found))

@@ -20,7 +20,7 @@ def command(*, database_url: str | None, data_dir: Path | None, check: bool, as_
     from store.migrate import migrate, pending
 
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     found = options.run(pending(url) if check else migrate(url))
     names = [f"{migration.version}_{migration.name}" for migration in found]
     if as_json:

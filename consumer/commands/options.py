@@ -21,10 +21,34 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
 
-database_url = click.option("--database-url", metavar="URL", help="PostgreSQL.  [env: WEX_DATABASE_URL]")
-kafka = click.option(
-    "--kafka-bootstrap-servers", metavar="HOST:PORT,…", help="Kafka.  [env: WEX_KAFKA_BOOTSTRAP_SERVERS]"
-)
+INSECURE = "consumer.insecure"  # where a command's context keeps that flag: no command has to hand it on
+
+
+def _insecure(command: Command) -> Command:
+    """Add `--insecure` to a command that has a server on the other side, once."""
+
+    def keep(context: click.Context, _: click.Parameter, insecure: bool) -> None:
+        context.meta[INSECURE] = insecure or None
+
+    if any(parameter.name == "insecure" for parameter in getattr(command, "__click_params__", ())):
+        return command
+    text = "Allow plaintext to other machines.  [env: WEX_INSECURE]"
+    return click.option("--insecure", is_flag=True, expose_value=False, callback=keep, help=text)(command)
+
+
+def database_url(command: Command) -> Command:
+    """Add the options of a command that connects to PostgreSQL."""
+    return click.option("--database-url", metavar="URL", help="PostgreSQL.  [env: WEX_DATABASE_URL]")(
+        _insecure(command)
+    )
+
+
+def kafka(command: Command) -> Command:
+    """Add the options of a command that connects to Kafka."""
+    text = "Kafka.  [env: WEX_KAFKA_BOOTSTRAP_SERVERS]"
+    return click.option("--kafka-bootstrap-servers", metavar="HOST:PORT,…", help=text)(_insecure(command))
+
+
 data_dir = click.option(
     "--data-dir", type=click.Path(path_type=Path), help="Folder of the local stack.  [env: WEX_DATA_DIR]"
 )
@@ -91,7 +115,8 @@ def load_settings(**flags: object) -> Settings:
     """Return the settings with these flags over them; a flag that was not given leaves the word to the environment."""
     from consumer.settings import load
 
-    return load(**flags)
+    context = click.get_current_context(silent=True)
+    return load(**flags, insecure=context.meta.get(INSECURE) if context else None)
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
@@ -103,6 +128,7 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 @contextmanager
 def errors_of_the_log() -> Iterator[None]:
     """Turn errors about Kafka and about a shadow into errors with a remedy and an exit code."""
+    from consumer.kafka_address import for_people
     from consumer.replay.log_reader import LogLostError
     from consumer.source import SourceError
     from events.publisher import TopicError
@@ -111,8 +137,7 @@ def errors_of_the_log() -> Iterator[None]:
     try:
         yield
     except (SourceError, TopicError) as error:
-        remedy = "Is Kafka running? `wex up` starts one; --kafka-bootstrap-servers names another."
-        raise WexError(str(error), remedy, ExitCode.UNREACHABLE) from error
+        raise for_people(error) from error
     except LogLostError as error:
         raise WexError(str(error), "`wex incidents list` says what a consumer found wrong.") from error
     except BusyError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import click
@@ -16,6 +16,9 @@ from events import InvalidEvent, Verb
 from events.codec import validate
 from events.models import Event
 from events.position import Position
+
+if TYPE_CHECKING:
+    from consumer.kafka_address import KafkaAddress
 
 SOURCE = "/wex"
 
@@ -66,29 +69,29 @@ def command(
     except InvalidEvent as error:
         raise WexError(f"the event is refused: {error}", exit_code=ExitCode.USAGE) from error
     settings = options.load_settings(kafka_bootstrap_servers=kafka_bootstrap_servers, data_dir=data_dir)
-    position = options.run(publish(settings.kafka_bootstrap_servers, topic or settings.topics[0], event))
+    position = options.run(publish(settings.kafka, topic or settings.topics[0], event))
     if as_json:
         output.print_json({"execution_id": event.execution_id, "position": position._asdict()})
     else:
         click.echo(f"{verb} of {event.execution_id} is at {position}")
 
 
-async def publish(bootstrap_servers: str, topic: str, event: Event) -> Position:
+async def publish(kafka: KafkaAddress, topic: str, event: Event) -> Position:
     """Publish one event.
 
     Raises:
         WexError: Kafka did not acknowledge it.
     """
+    from consumer.kafka_address import for_people
     from events.publisher import ExecutionPublisher, PublishError
 
     try:
         async with ExecutionPublisher(
-            bootstrap_servers=bootstrap_servers, topic=topic, source=event.source
+            bootstrap_servers=kafka.servers, topic=topic, source=event.source, client_options=kafka.client_options
         ) as publisher:
             return await publisher.publish(event)
     except PublishError as error:
-        remedy = "Is Kafka running? `wex up` starts one; --kafka-bootstrap-servers names another."
-        raise WexError(str(error), remedy, ExitCode.UNREACHABLE) from error
+        raise for_people(error) from error
 
 
 def _fields(data: str | None) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def _run(
 
     async def run() -> Result:
         rebuild = Rebuild(
-            settings.kafka_bootstrap_servers,
-            settings.database_url.get_secret_value(),
+            settings.kafka,
+            settings.database,
             settings.consumer_group,
             jobs=jobs,
             told=lambda folded, total: progress(folded.records, total),

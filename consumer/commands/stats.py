@@ -24,7 +24,7 @@ def command(
 ) -> None:
     """Count and time the executions of a workflow; deleted ones count nowhere."""
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
-    stats = options.run(_stats(settings.database_url.get_secret_value(), workflow_id, namespace))
+    stats = options.run(_stats(settings.database, workflow_id, namespace))
     if as_json:
         output.print_json(stats)
     else:

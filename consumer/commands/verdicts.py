@@ -72,8 +72,8 @@ def run(settings: Settings, asked: Question, *, quiet: bool, repair: bool = Fals
     with options.errors_for_people(), options.errors_of_the_log():
         verdict = asyncio.run(
             verify(
-                settings.kafka_bootstrap_servers,
-                settings.database_url.get_secret_value(),
+                settings.kafka,
+                settings.database,
                 settings.consumer_group,
                 asked,
                 told,

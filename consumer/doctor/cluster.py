@@ -13,7 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError, for_code
 
-from consumer.source import SourceError
+from consumer.kafka_address import Kafka, KafkaAddress, address
+from consumer.source import unreachable
 from consumer.topic_ids import TopicIds
 from events.position import TopicPartition
 from events.publisher.delivery import partition_of
@@ -68,7 +69,7 @@ class ClusterFacts:
     group_allowed: bool
 
 
-async def look(bootstrap_servers: str, topics: Iterable[str], group: str) -> ClusterFacts:
+async def look(bootstrap_servers: Kafka, topics: Iterable[str], group: str) -> ClusterFacts:
     """Ask Kafka.
 
     Raises:
@@ -76,17 +77,17 @@ async def look(bootstrap_servers: str, topics: Iterable[str], group: str) -> Clu
     """
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            return await _look(bootstrap_servers, list(topics), group)
+            return await _look(address(bootstrap_servers), list(topics), group)
     except TimeoutError:
-        msg = f"Kafka at {bootstrap_servers} did not answer within {TIMEOUT_SECONDS:g} s"
-        raise SourceError(msg) from None
+        said = f"Kafka at {bootstrap_servers} did not answer within {TIMEOUT_SECONDS:g} s"
+        raise await unreachable(bootstrap_servers, said) from None
     except (KafkaError, OSError) as error:
-        msg = f"Kafka at {bootstrap_servers} does not answer: {str(error) or type(error).__name__}"
-        raise SourceError(msg) from error
+        said = f"Kafka at {bootstrap_servers} does not answer: {str(error) or type(error).__name__}"
+        raise await unreachable(bootstrap_servers, said) from error
 
 
-async def _look(servers: str, topics: list[str], group: str) -> ClusterFacts:
-    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+async def _look(servers: KafkaAddress, topics: list[str], group: str) -> ClusterFacts:
+    admin = AIOKafkaAdminClient(**servers.arguments)
     try:
         await admin.start()
         brokers = len((await admin.describe_cluster())["brokers"])
@@ -98,7 +99,9 @@ async def _look(servers: str, topics: list[str], group: str) -> ClusterFacts:
         await admin.close()
 
 
-async def _topic(admin: AIOKafkaAdminClient, servers: str, described: dict[str, Any] | None) -> TopicFacts | None:
+async def _topic(
+    admin: AIOKafkaAdminClient, servers: KafkaAddress, described: dict[str, Any] | None
+) -> TopicFacts | None:
     if described is None or for_code(described["error_code"]) is TopicAuthorizationFailedError:
         return None
     name, partitions = described["topic"], described["partitions"]
@@ -132,10 +135,10 @@ async def _group_allowed(admin: AIOKafkaAdminClient, group: str) -> bool:
 
 
 async def _records(
-    servers: str, partitions: list[KafkaPartition]
+    servers: KafkaAddress, partitions: list[KafkaPartition]
 ) -> tuple[dict[TopicPartition, LogRange], dict[TopicPartition, Sample]]:
     """Return the logs' starts and ends, and the last record of the first partitions; a member of no group."""
-    client = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, max_partition_fetch_bytes=65_536)
+    client = AIOKafkaConsumer(**servers.arguments, enable_auto_commit=False, max_partition_fetch_bytes=65_536)
     try:
         await client.start()
         client.assign(partitions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from consumer.local import jars, java, ports
@@ -56,6 +57,7 @@ class KafkaServer(Server):
 
     name = "kafka"
     title = "Kafka"
+    format_options: Sequence[str] = ()  # more of them for a new log, as `--add-scram`
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
@@ -85,6 +87,7 @@ class KafkaServer(Server):
             f"--cluster-id={cluster_id}",
             "-c",
             self._properties,
+            *self.format_options,
         ]
         self.site.run("kafka-format", [*self._java, *tool])
         fresh.rename(self._log_dir)

@@ -18,6 +18,7 @@ from typing import Any
 
 from consumer.batch import prepare
 from consumer.chunk import Chunk, Prepared, Refusal, Span
+from consumer.kafka_address import Kafka
 from consumer.record import Record, Stretch
 from consumer.replay.coverage import gaps, readable
 from consumer.replay.log_reader import Stretches, read
@@ -62,7 +63,7 @@ class Folded:
 class Part:
     """Some partitions of what is to be folded, for a process of its own."""
 
-    servers: str
+    servers: Kafka
     place: Place
     claims: Mapping[TopicPartition, Claim]
     ends: Mapping[TopicPartition, int]

@@ -10,7 +10,8 @@ from typing import Self
 
 from aiokafka.errors import KafkaError
 
-from consumer.source import START_TIMEOUT_SECONDS, Source, SourceError, _ours, _theirs
+from consumer.kafka_address import Kafka
+from consumer.source import START_TIMEOUT_SECONDS, Source, SourceError, _ours, _theirs, unreachable
 from events.position import TopicPartition
 from store.batch import LogRange
 
@@ -25,7 +26,7 @@ class LogSource(Source):
         SourceError: on entering, no broker answers.
     """
 
-    def __init__(self, bootstrap_servers: str) -> None:
+    def __init__(self, bootstrap_servers: Kafka) -> None:
         self.servers = bootstrap_servers
         super().__init__(
             bootstrap_servers=bootstrap_servers,
@@ -56,8 +57,8 @@ class LogSource(Source):
             await asyncio.wait_for(self._consumer.start(), START_TIMEOUT_SECONDS)
         except (KafkaError, OSError) as error:
             await self.stop()
-            msg = f"Kafka does not answer: {str(error) or type(error).__name__}"
-            raise SourceError(msg) from error
+            said = f"Kafka does not answer: {str(error) or type(error).__name__}"
+            raise await unreachable(self._kafka, said) from error
 
     def assign(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Read these partitions from these offsets on, and nothing else any more."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from consumer.errors import ExitCode, WexError
+from consumer.kafka_address import Kafka, address
 from consumer.replay import refusals
 from consumer.replay.building import build
 from consumer.replay.catching_up import behind, catch_up, come_near
@@ -81,7 +82,7 @@ class Rebuild:
 
     def __init__(
         self,
-        servers: str,
+        servers: Kafka,
         url: str,
         group: str,
         *,
@@ -89,7 +90,7 @@ class Rebuild:
         told: Told = lambda _, __: None,
         reached: Reached = lambda _: None,
     ) -> None:
-        self._servers = servers
+        self._servers = address(servers)
         self._source: LogSource
         self._shadow = Shadow(url, replays.SCHEMA, group=group)
         self._jobs = jobs
@@ -216,7 +217,7 @@ class Rebuild:
         given_up = await self._shadow.given_up()
         topics = {partition.topic for partition in standings}
         logs = await self._source.ranges(topics)
-        compacted = await compacted_topics(self._servers, topics)
+        compacted = await compacted_topics(self._servers.servers, topics, client_options=self._servers.client_options)
         coverage = cover(standings, logs, gaps=gaps(given_up), anew=begun_anew(given_up), compacted=compacted)
         claims = await self._shadow.claim(coverage.logs)
         refusals.check_logs(claims, coverage.logs)

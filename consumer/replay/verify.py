@@ -12,6 +12,7 @@ from uuid import UUID
 from consumer.chunk import Span
 from consumer.errors import ExitCode, WexError
 from consumer.replay.catching_up import catch_up
+from consumer.kafka_address import Kafka, address
 from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
 from consumer.replay.deciding import Search
 from consumer.replay.folding import Folded, Folding
@@ -87,7 +88,7 @@ class Verdict:
 
 
 async def verify(
-    servers: str, url: str, group: str, question: Question, told: Told, *, repair: bool = False
+    servers: Kafka, url: str, group: str, question: Question, told: Told, *, repair: bool = False
 ) -> Verdict:
     """Compare the table with the fold of the log up to the table's own positions, and mend it if that is asked for.
 
@@ -112,7 +113,7 @@ async def verify(
 
 
 async def _verify(
-    servers: str, source: LogSource, scratch: Shadow, question: Question, told: Told, *, repair: bool
+    servers: Kafka, source: LogSource, scratch: Shadow, question: Question, told: Told, *, repair: bool
 ) -> Verdict:
     standings = await scratch.standings()
     check_fold(standings)
@@ -128,7 +129,9 @@ async def _verify(
         logs,
         gaps=gaps(given_up),
         anew=begun_anew(given_up),
-        compacted=await compacted_topics(servers, topics),
+        compacted=await compacted_topics(
+            address(servers).servers, topics, client_options=address(servers).client_options
+        ),
         since=since,
     )
     claims = await scratch.claim(coverage.logs)

@@ -5,6 +5,15 @@ from __future__ import annotations
 from ..position import Position
 from .errors import PublishError, RefusedEventError, TopicError
 from .execution_publisher import ExecutionPublisher
+from .security import KafkaSecurity
 from .topics import ensure_topics
 
-__all__ = ["ExecutionPublisher", "Position", "PublishError", "RefusedEventError", "TopicError", "ensure_topics"]
+__all__ = [
+    "ExecutionPublisher",
+    "KafkaSecurity",
+    "Position",
+    "PublishError",
+    "RefusedEventError",
+    "TopicError",
+    "ensure_topics",
+]

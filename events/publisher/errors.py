@@ -9,7 +9,15 @@ from ..models import Event
 
 
 class TopicError(EventError):
-    """A topic cannot be found or made; the message names the servers, the topic and the remedy."""
+    """A topic cannot be found or made; the message names the servers, the topic and the remedy.
+
+    Attributes:
+        denied: Kafka answers, but one side does not accept the other; waiting does not help.
+    """
+
+    def __init__(self, message: str, *, denied: bool = False) -> None:
+        super().__init__(message)
+        self.denied = denied
 
 
 class PublishError(EventError):
@@ -22,7 +30,10 @@ class PublishError(EventError):
         verb: what it said; empty where the publisher could not even start.
         event_id: the event's id.
         execution_id: the id of the execution it speaks of; None where the publisher could not even start.
+        denied: Kafka answers, but one side does not accept the other; waiting does not help.
     """
+
+    denied = False
 
     def __init__(
         self, message: str, *, topic: str, verb: str = "", event_id: str = "", execution_id: UUID | None = None

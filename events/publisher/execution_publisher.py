@@ -23,6 +23,7 @@ from .delivery import Delivery
 from .endings import Endings
 from .error_info import error_info
 from .errors import PublishError, RefusedEventError, TopicError
+from .security import problem_with, refuse_plaintext, stated
 from .steps import Steps
 from .topics import PARTITIONS, TIMEOUT_SECONDS, ensure_topics
 from .verb_methods import Said
@@ -47,7 +48,9 @@ class ExecutionPublisher(Steps, Endings):
         partitions: of a topic that has to be made.
         create_topic: False where this client may not list or make topics.
         timeout_seconds: how long to wait for Kafka, at the start and for each event.
-        client_options: `security_protocol`, `ssl_context`, `sasl_…` as aiokafka spells them.
+        client_options: `security_protocol`, `ssl_context`, `sasl_…` as aiokafka spells them, or as
+            `KafkaSecurity(…).client_options()` makes them; where no `security_protocol` is stated, plaintext, on this
+            machine only.
         now: tells the time of events whose caller does not.
         new_id: makes the ids of events whose caller does not.
     """
@@ -71,7 +74,7 @@ class ExecutionPublisher(Steps, Endings):
         self._partitions = partitions
         self._create_topic = create_topic
         self._timeout_seconds = timeout_seconds
-        self._client_options = client_options or {}
+        self._client_options = stated(client_options)
         self._now = now
         self._new_id = new_id
         self._delivery: Delivery | None = None
@@ -84,14 +87,23 @@ class ExecutionPublisher(Steps, Endings):
         """
         delivery = Delivery(self._servers, self._timeout_seconds, self._client_options)
         try:
+            refuse_plaintext(self._servers, self._client_options)
             if self._create_topic:
                 await self._ensure_topic()
             await delivery.start()
-        except (TopicError, KafkaError, OSError) as error:
-            msg = f"cannot publish to {self.topic}: {error}"
-            raise PublishError(msg, topic=self.topic) from error
+        except TopicError as error:
+            raise self._not_started(str(error), denied=error.denied) from error
+        except (KafkaError, OSError) as error:
+            problem = await problem_with(self._servers, self._client_options, timeout_seconds=self._timeout_seconds)
+            said, denied = (problem.message, problem.denied) if problem else (str(error), False)
+            raise self._not_started(said, denied=denied) from error
         self._delivery = delivery
         return self
+
+    def _not_started(self, why: str, *, denied: bool) -> PublishError:
+        error = PublishError(f"cannot publish to {self.topic}: {why}", topic=self.topic)
+        error.denied = denied
+        return error
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

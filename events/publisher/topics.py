@@ -12,6 +12,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from .errors import TopicError
+from .security import problem_with, refuse_plaintext, stated
 
 log = logging.getLogger(__name__)
 
@@ -35,22 +36,33 @@ async def ensure_topics(
         topics: names of topics.
         partitions: of the topics to make; the replication factor is the broker's default.
         timeout_seconds: for all of it together.
-        client_options: `security_protocol`, `ssl_context`, `sasl_…` as aiokafka spells them.
+        client_options: `security_protocol`, `ssl_context`, `sasl_…` as aiokafka spells them; where no
+            `security_protocol` is stated, plaintext, on this machine only.
 
     Raises:
         TopicError: the servers do not answer in time, or refuse.
     """
     wanted = list(dict.fromkeys(topics))
     where = f"Kafka at {bootstrap_servers}"
+    options = stated(client_options)
     try:
+        refuse_plaintext(bootstrap_servers, options)
         async with asyncio.timeout(timeout_seconds):
-            return await _ensure(bootstrap_servers, wanted, partitions, timeout_seconds, client_options or {})
+            return await _ensure(bootstrap_servers, wanted, partitions, timeout_seconds, options)
     except TimeoutError:
-        msg = f"{where} did not answer within {timeout_seconds:g} s; check the address and that the broker runs"
-        raise TopicError(msg) from None
+        said = f"{where} did not answer within {timeout_seconds:g} s; check the address and that the broker runs"
+        raise await _failed(bootstrap_servers, options, said, timeout_seconds) from None
     except (KafkaError, OSError) as error:
-        msg = f"{where} cannot serve {', '.join(wanted)}: {error or type(error).__name__}"
-        raise TopicError(msg) from error
+        said = f"{where} cannot serve {', '.join(wanted)}: {error or type(error).__name__}"
+        raise await _failed(bootstrap_servers, options, said, timeout_seconds) from error
+
+
+async def _failed(
+    servers: str | Sequence[str], options: Mapping[str, Any], otherwise: str, timeout_seconds: float
+) -> TopicError:
+    """Return the error, with the cause that the client keeps to its log."""
+    problem = await problem_with(servers, options, timeout_seconds=timeout_seconds)
+    return TopicError(problem.message, denied=problem.denied) if problem else TopicError(otherwise)
 
 
 async def _ensure(
@@ -90,20 +102,25 @@ async def _create(admin: AIOKafkaAdminClient, topics: Sequence[str], partitions:
     return created
 
 
-async def compacted_topics(bootstrap_servers: str | Sequence[str], topics: Iterable[str]) -> set[str]:
+async def compacted_topics(
+    bootstrap_servers: str | Sequence[str], topics: Iterable[str], *, client_options: Mapping[str, Any] | None = None
+) -> set[str]:
     """Return those of the topics that are compacted, as far as this client may know.
 
     Raises:
         TopicError: the servers do not answer in time, or refuse.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=round(TIMEOUT_SECONDS * 1000))
+    options = stated(client_options)
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap_servers, request_timeout_ms=round(TIMEOUT_SECONDS * 1000), **options
+    )
     try:
         await admin.start()
         existing = set(await admin.list_topics())
         return await _compacted(admin, sorted(existing & set(topics)))
     except (KafkaError, OSError) as error:
-        msg = f"Kafka at {bootstrap_servers} cannot describe topics: {error or type(error).__name__}"
-        raise TopicError(msg) from error
+        said = f"Kafka at {bootstrap_servers} cannot describe topics: {error or type(error).__name__}"
+        raise await _failed(bootstrap_servers, options, said, TIMEOUT_SECONDS) from error
     finally:
         await admin.close()
 

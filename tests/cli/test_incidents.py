@@ -188,7 +188,7 @@ def test_accepting_goes_on_where_the_kind_leads_to(
     ("kind_", "arguments", "code", "message"),
     [
         ("gap", ("--to", "21"), 8, "goes from 0 to 20 and does not hold 21"),
-        ("gap", NOWHERE, 5, "starts and ends cannot be read"),
+        ("gap", NOWHERE, 5, "does not answer"),
         ("corrupt", (), 2, "corrupt at 10; the log goes from 0 to 20"),
         ("unreadable", (), 2, "--to OFFSET"),
         ("of_the_future", (), 2, "--to OFFSET"),

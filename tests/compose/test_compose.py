@@ -86,7 +86,9 @@ def test_postgres_is_where_the_service_looks_for_it(settings: Settings) -> None:
     assert (url.hostname, url.port) == ("postgres", 5432)
     assert (url.username, url.password) == (made["POSTGRES_USER"], made["POSTGRES_PASSWORD"])
     assert url.path == f"/{made['POSTGRES_DB']}"
-    assert "sslmode=disable" in url.query, "a host that is not this machine is asked for verified TLS"
+    assert settings.insecure, "a host that is not this machine is asked for verified TLS"
+    assert settings.database.endswith("?sslmode=prefer")
+    assert settings.kafka.client_options["security_protocol"] == "PLAINTEXT"
 
 
 def test_the_host_finds_what_the_defaults_say() -> None:

@@ -8,6 +8,8 @@ from consumer.errors import ExitCode
 from consumer.settings import Settings
 from tests.docs.pages import table
 
+NOT_SET = "\u2013"
+
 
 def documented() -> list[list[str]]:
     """The rows that the settings themselves give."""
@@ -15,7 +17,8 @@ def documented() -> list[list[str]]:
     for name, field in Settings.model_fields.items():
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
         shown = ",".join(default) if isinstance(default, tuple) else str(default)
-        rows.append([f"`WEX_{name.upper()}`", field.description or "", f"`{shown}`"])
+        shown = shown.lower() if isinstance(default, bool) else shown
+        rows.append([f"`WEX_{name.upper()}`", field.description or "", NOT_SET if default is None else f"`{shown}`"])
     return rows
 
 

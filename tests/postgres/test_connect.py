@@ -49,11 +49,38 @@ def test_a_remote_server_must_prove_itself(url: str) -> None:
     assert context.check_hostname
 
 
-@pytest.mark.parametrize("mode", ["disable", "prefer", "require", "verify-full"])
+@pytest.mark.parametrize("mode", ["disable", "prefer", "require"])
 @pytest.mark.parametrize("url", ["postgresql://db.example/d", "postgresql://localhost/d"])
 def test_the_operator_may_say_otherwise(url: str, mode: str) -> None:
-    """A URL that says how it wants TLS is passed on as it is."""
+    """A URL that asks for less is passed on as it is: whether it may is for the settings to say."""
     assert tls(f"{url}?sslmode={mode}") is None
+
+
+@pytest.mark.parametrize("url", ["postgresql://db.example/d", "postgresql://localhost/d"])
+def test_the_operator_may_ask_for_proof(url: str) -> None:
+    """A URL that asks for verification gets it from the machine's authorities where it names none."""
+    full, authority = tls(f"{url}?sslmode=verify-full"), tls(f"{url}?sslmode=verify-ca")
+    assert full is not None
+    assert authority is not None
+    assert (full.verify_mode, full.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert (authority.verify_mode, authority.check_hostname) == (ssl.CERT_REQUIRED, False)
+
+
+def test_the_variables_of_libpq_are_no_way_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL without a host is judged by the host that PGHOST names, and PGSSLMODE does not turn verification off."""
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    assert tls("postgresql:///d") is None
+    monkeypatch.setenv("PGHOST", "db.example")
+    context = tls("postgresql:///d")
+    assert context is not None
+    assert context.verify_mode is ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslcrl"])
+def test_a_file_that_cannot_be_read_is_a_mistake(name: str) -> None:
+    """A certificate that is named and missing is nothing to wait for, and the message says where it was to be used."""
+    with pytest.raises(MisconfiguredError, match=r"db.example:5432/d: a certificate.*No such file"):
+        connect_options(f"postgresql://u:s3cret@db.example/d?{name}=/absent/file.pem")
 
 
 @pytest.mark.parametrize(

@@ -89,11 +89,14 @@ def _empty(data_dir: Path) -> None:
 
 async def _play(settings: Settings, environment: dict[str, str], copies: int, report: Report) -> Outcome:
     outcome = Outcome()
-    url = settings.database_url.get_secret_value()
+    url = settings.database
     await migrate(url)
     client = await Client.connect(settings.temporal_address)
     publisher = ExecutionPublisher(
-        bootstrap_servers=settings.kafka_bootstrap_servers, topic=settings.topics[0], source="/demo/worker"
+        bootstrap_servers=settings.kafka.servers,
+        topic=settings.topics[0],
+        source="/demo/worker",
+        client_options=settings.kafka.client_options,
     )
     async with publisher, ExecutionReader.connect(url) as reader:
         with _consumer(settings, environment):
@@ -166,9 +169,9 @@ def _consumer(settings: Settings, environment: dict[str, str]) -> Iterator[None]
 
 async def _catch_up(settings: Settings) -> None:
     """Wait until everything that is in the log now is in the table."""
-    store = PostgresStore(settings.database_url.get_secret_value())
+    store = PostgresStore(settings.database)
     try:
-        ends = await log_ends(settings.kafka_bootstrap_servers, settings.topics)
+        ends = await log_ends(settings.kafka, settings.topics)
         async with asyncio.timeout(CATCH_UP_SECONDS):
             while True:
                 claims = await store.read_claims(settings.consumer_group)
