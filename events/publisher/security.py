@@ -6,13 +6,16 @@ with the addresses of its cluster, and the client goes on with those. So every c
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
+from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
@@ -30,6 +33,7 @@ Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 ENCRYPTED = ("SSL", "SASL_SSL")
 ASK_SECONDS = 5.0  # for each connection that is tried to find out why others fail
+CLOSE_SECONDS = 1.0
 _CONNECTION_OPTIONS = (
     "security_protocol",
     "ssl_context",
@@ -168,7 +172,34 @@ async def _connect_securely(connection: AIOKafkaConnection) -> Any:  # noqa: ANN
     return await _connect(connection)
 
 
+_close = AIOKafkaConnection.close
+
+
+def _close_at_once(
+    connection: AIOKafkaConnection,
+    reason: object = None,
+    exc: BaseException | None = None,
+) -> Any:  # noqa: ANN401 - as above
+    """Close a connection without waiting for the other side to agree.
+
+    TLS ends with an answer, and a broker that holds back the answer to a fetch does not listen meanwhile: uvloop then
+    waits for ever, in the client's `stop` and when the loop is closed. What matters was acknowledged before.
+    """
+    writer = connection._writer  # noqa: SLF001 - pinned, and tested
+    closed = _close(connection, reason, exc)
+    if writer is not None and connection._security_protocol in ENCRYPTED:  # noqa: SLF001 - as above
+        writer.transport.abort()
+    return closed
+
+
+def _is_no_request(record: logging.LogRecord) -> bool:
+    """At DEBUG the client logs every request as it is: passwords and payloads."""
+    return record.levelno > logging.DEBUG
+
+
+logging.getLogger("aiokafka.conn").addFilter(_is_no_request)
 AIOKafkaConnection.connect = _connect_securely
+AIOKafkaConnection.close = _close_at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +227,12 @@ async def problem_with(
     found: Problem | None = None
     for host, port, _ in sorted(collect_hosts(bootstrap_servers)):
         try:
-            metadata = await _ask(host, port, options)
+            async with _connected(host, port, options) as connection:
+                metadata = await connection.send(MetadataRequest([]))
             for _, broker_host, broker_port, *_ in metadata.brokers:
                 host, port = broker_host, broker_port  # noqa: PLW2901 - whom the message is about
-                (await _connected(host, port, options)).close()
+                async with _connected(host, port, options):
+                    pass
         except TimeoutError:
             continue
         except (OSError, KafkaError) as error:
@@ -211,16 +244,17 @@ async def problem_with(
     return found
 
 
-async def _connected(host: str, port: int, options: Mapping[str, Any]) -> AIOKafkaConnection:
-    return await create_conn(host, port, **options)
-
-
-async def _ask(host: str, port: int, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
-    connection = await _connected(host, port, options)
+@asynccontextmanager
+async def _connected(host: str, port: int, options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConnection]:
+    """Lend a connection that is closed when this ends: the client's own way leaves that to a loop that may be gone."""
+    connection = AIOKafkaConnection(host, port, **options)
     try:
-        return await connection.send(MetadataRequest([]))
+        await connection.connect()
+        yield connection
     finally:
-        connection.close()
+        closed = connection.close()
+        if connection._protocol is not None:  # noqa: SLF001 - it was open once
+            await asyncio.wait([closed], timeout=CLOSE_SECONDS)
 
 
 def _problem(error: Exception, where: str, protocol: str) -> Problem:
