@@ -67,10 +67,24 @@ def is_mistrust(error: BaseException) -> bool:
     return isinstance(error, ConnectionError) and NO_TLS in str(error)
 
 
+def _redacted(error: Exception) -> str:
+    """Return what an error says without what it quotes of rows and values, and take that out of the error itself.
+
+    The error stays the cause of ours, and a traceback would show it.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        error.detail = None
+    quotes = isinstance(error, asyncpg.DataError | OverflowError | UnicodeError) and not isinstance(error, StoreError)
+    said = "" if quotes else str(error).partition("\n")[0]
+    if quotes:
+        error.args = (type(error).__name__,) if not isinstance(error, UnicodeError) else error.args
+    return said or type(error).__name__
+
+
 def translate(error: Exception, url: str) -> StoreError:
     """Return the store's error for one of asyncpg's; one of the store's own is returned as it is."""
     sqlstate = getattr(error, "sqlstate", None) or ""
-    message = str(error).splitlines()[0] if str(error) else type(error).__name__
+    message = _redacted(error)
     match action_for(error):
         case _ if isinstance(error, StoreError):
             return error

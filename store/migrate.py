@@ -113,7 +113,7 @@ async def _apply(connection: Connection, wanted: Sequence[Migration]) -> list[Mi
                     statement("insert_schema_migration"), migration.version, migration.name, migration.checksum
                 )
         except asyncpg.PostgresError as error:
-            msg = f"migration {migration.version}_{migration.name} failed and was rolled back: {error}"
+            msg = f"migration {migration.version}_{migration.name} failed and was rolled back: {error.args[0]}"
             raise MigrationError(msg) from error
     return missing
 

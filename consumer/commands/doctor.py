@@ -67,7 +67,8 @@ async def _examine(settings: Settings) -> list[Finding]:
     cluster = await _cluster(settings, found)
     if cluster is not None:
         servers = settings.kafka_bootstrap_servers
-        found += findings.of_kafka(cluster, settings.consumer_group, servers, time.time() * 1000)
+        now_ms, protocol = time.time() * 1000, settings.kafka_security_protocol
+        found += findings.of_kafka(cluster, settings.consumer_group, servers, now_ms, protocol)
     database = await _database(settings, found)
     if database is not None:
         found += findings.of_database(database)

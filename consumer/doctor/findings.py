@@ -9,6 +9,7 @@ from typing import Literal
 from consumer.doctor.cluster import ClusterFacts, TopicFacts
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
+from events.transport import is_local
 from store.batch import LogRange
 from store.diagnosis import DatabaseFacts, PositionFacts
 
@@ -18,7 +19,6 @@ POSTGRESQL_MIN = 150_000  # 15, the oldest that is tested
 SKEW_SECONDS_MAX = 2.0  # beyond it lag and latency in seconds are not to be believed; rows never depend on it
 DAYS = 86_400_000
 RETENTION_DAYS_MIN = 7
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,12 @@ class Finding:
     remedy: str = ""
 
 
-def of_kafka(facts: ClusterFacts, group: str, bootstrap_servers: str, now_ms: float) -> Iterator[Finding]:
+def of_kafka(
+    facts: ClusterFacts, group: str, bootstrap_servers: str, now_ms: float, protocol: str = "PLAINTEXT"
+) -> Iterator[Finding]:
     """Say what is wrong with the brokers and the topics."""
     yield Finding("kafka", "ok", f"{facts.brokers} broker{'' if facts.brokers == 1 else 's'} at {bootstrap_servers}")
-    yield _plaintext(bootstrap_servers)
+    yield _kafka_tls(bootstrap_servers, protocol)
     if facts.group_allowed:
         yield Finding("kafka group", "ok", f"group {group} may be used")
     else:
@@ -55,11 +57,13 @@ def of_kafka(facts: ClusterFacts, group: str, bootstrap_servers: str, now_ms: fl
             yield from _of_samples(name, topic, now_ms)
 
 
-def _plaintext(bootstrap_servers: str) -> Finding:
-    hosts = [server.strip().rpartition(":")[0].strip("[]") for server in bootstrap_servers.split(",")]
-    if all(host in LOCAL_HOSTS for host in hosts):
+def _kafka_tls(bootstrap_servers: str, protocol: str) -> Finding:
+    if protocol.endswith("SSL"):
+        return Finding("kafka tls", "ok", f"the connections are encrypted, the brokers verified ({protocol})")
+    hosts = [server.strip().rpartition(":")[0] for server in bootstrap_servers.split(",")]
+    if all(is_local(host) for host in hosts):
         return Finding("kafka tls", "ok", "the brokers are on this machine")
-    remedy = "Keep the network between them private."
+    remedy = "Set WEX_KAFKA_SECURITY_PROTOCOL (docs/security.md), or keep the network between them private."
     return Finding("kafka tls", "warning", "the brokers are spoken to without TLS", remedy)
 
 

@@ -193,11 +193,12 @@ def _close_at_once(
 
 
 def _is_no_request(record: logging.LogRecord) -> bool:
-    """At DEBUG the client logs every request as it is: passwords and payloads."""
+    """At DEBUG the client logs every request, and what it is to send, as it is: passwords and payloads."""
     return record.levelno > logging.DEBUG
 
 
-logging.getLogger("aiokafka.conn").addFilter(_is_no_request)
+for _logger in ("aiokafka.conn", "aiokafka.producer.producer"):
+    logging.getLogger(_logger).addFilter(_is_no_request)
 AIOKafkaConnection.connect = _connect_securely
 AIOKafkaConnection.close = _close_at_once
 
