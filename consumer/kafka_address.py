@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from consumer.errors import ExitCode, WexError
@@ -20,7 +20,7 @@ class KafkaAddress:
     """
 
     servers: str
-    security: KafkaSecurity = KafkaSecurity()
+    security: KafkaSecurity = field(default_factory=KafkaSecurity)
 
     def __str__(self) -> str:
         return self.servers
