@@ -118,7 +118,7 @@ def test_every_command_speaks_tls_and_password(
             ("replay", "diff"),
             ("replay", "swap"),
             ("replay", "rollback"),
-            ("replay", "drop", "--yes"),
+            ("replay", "abort"),
             ("dead-letter", "list"),
             ("dead-letter", "redrive", "--all", "--yes"),
             ("incidents", "list"),
