@@ -98,7 +98,7 @@ def test_no_command_shows_a_secret_or_a_payload(
         ("publish", "started", *EVENT, "--data", json.dumps({"attempt": CANARY})),
         consume,
         ("dead-letter", "list", "--json"),
-        ("dead-letter", "redrive", "--all", "--json", "--yes"),
+        ("dead-letter", "redrive", "--all", "--json"),
         ("verify", "--json"),
         ("replay", "start", "--json"),
         ("incidents", "list", "--json"),
