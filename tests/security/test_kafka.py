@@ -120,7 +120,6 @@ def test_every_command_speaks_tls_and_password(
             ("replay", "rollback"),
             ("replay", "abort"),
             ("dead-letter", "list"),
-            ("dead-letter", "redrive", "--all"),
             ("incidents", "list"),
             ("migrate",),
             ("doctor",),
