@@ -11,8 +11,8 @@ from uuid import UUID
 
 from consumer.chunk import Span
 from consumer.errors import ExitCode, WexError
-from consumer.replay.catching_up import catch_up
 from consumer.kafka_address import Kafka, address
+from consumer.replay.catching_up import catch_up
 from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
 from consumer.replay.deciding import Search
 from consumer.replay.folding import Folded, Folding
