@@ -23,7 +23,7 @@ class Fault(NamedTuple):
 
 
 class Record(NamedTuple):
-    """One record; `timestamp_ms` is the broker's or the producer's clock, milliseconds since 1970."""
+    """One record; `timestamp_ms` is the producer's clock, or the broker's (`log_append_time`), since 1970."""
 
     offset: int
     timestamp_ms: int
@@ -31,6 +31,7 @@ class Record(NamedTuple):
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
     fault: Fault | None = None
+    log_append_time: bool = False
 
     @property
     def size(self) -> int:

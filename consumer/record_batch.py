@@ -70,6 +70,11 @@ class Batch(NamedTuple):
     raw: memoryview
 
     @property
+    def log_append_time(self) -> bool:
+        """Whether the timestamps are the broker's."""
+        return bool(self.attributes & LOG_APPEND_TIME)
+
+    @property
     def codec(self) -> Codec:
         """How the records are compressed.
 
@@ -198,7 +203,8 @@ def _set_aside(batch: Batch, offset: int, reason: str, why: str) -> Record:
         f"{codec}, {len(batch.raw)} bytes, sha256 {hashlib.sha256(batch.raw).hexdigest()}"
     )
     value = bytes(batch.raw) if len(batch.raw) <= KEPT_BYTES_MAX else None
-    return Record(offset, batch.max_timestamp, None, value, (), Fault(reason, "", detail, batch.last_offset))
+    fault = Fault(reason, "", detail, batch.last_offset)
+    return Record(offset, batch.max_timestamp, None, value, (), fault, batch.log_append_time)
 
 
 # Records.
@@ -272,7 +278,7 @@ def _decode(batch: Batch, inflated: Buffer, from_offset: int) -> Iterator[Record
 
 def _record(batch: Batch, offset: int, timestamp: int, cursor: _Cursor, raw: memoryview) -> Record:
     try:
-        if batch.attributes & LOG_APPEND_TIME:
+        if batch.log_append_time:
             timestamp = batch.max_timestamp
         if not -TIMESTAMP_LIMIT <= timestamp < TIMESTAMP_LIMIT:
             msg = f"a timestamp of {timestamp}"
@@ -283,8 +289,9 @@ def _record(batch: Batch, offset: int, timestamp: int, cursor: _Cursor, raw: mem
             msg = f"{cursor.left} bytes after the last header"
             raise MalformedError(msg)
     except MalformedError as error:
-        return Record(offset, batch.max_timestamp, None, bytes(raw), (), Fault("malformed_record", "", str(error)))
-    return Record(offset, timestamp, key, value, headers, fault)
+        malformed = Fault("malformed_record", "", str(error))
+        return Record(offset, batch.max_timestamp, None, bytes(raw), (), malformed, batch.log_append_time)
+    return Record(offset, timestamp, key, value, headers, fault, batch.log_append_time)
 
 
 def _headers(cursor: _Cursor) -> tuple[tuple[tuple[str, bytes | None], ...], Fault | None]:

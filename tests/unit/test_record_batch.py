@@ -83,7 +83,10 @@ def test_what_aiokafka_builds_is_read_as_aiokafka_reads_it(
         builder.append(n, timestamp, key, value, headers)
     attributes = codec | (0x08 if broker_time else 0)
     data = sealed(bytes(builder.build()), base=base, attributes=attributes)
-    theirs = [Record(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in MemoryRecords(data).next_batch()]
+    theirs = [
+        Record(r.offset, r.timestamp, r.key, r.value, tuple(r.headers), None, r.timestamp_type == 1)
+        for r in MemoryRecords(data).next_batch()
+    ]
     assert read(data, base) == Stretch(base, base + len(contents), theirs)
 
 
