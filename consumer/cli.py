@@ -28,6 +28,7 @@ COMMANDS = {
     "verify": ("consumer.commands.verify", "Prove that the table equals the log, or name what differs."),
     "repair": ("consumer.commands.repair", "Give the rows that differ what the log says."),
     "replay": ("consumer.commands.replay", "Rebuild the table from the log, compare, swap, take back."),
+    "archive": ("consumer.commands.archive", "Keep what topics hold in files, for longer than Kafka does."),
     "schema": ("consumer.commands.schema", "Print the contract: JSON Schema, AsyncAPI, examples, a page."),
     "lint": ("consumer.commands.lint", "Say what is wrong with events, or what rows they make."),
     "temporal": ("consumer.commands.temporal", "Publish what the Temporal server decided."),

@@ -7,4 +7,4 @@ compile() {
     --no-strip-extras --custom-compile-command 'make requirements' --quiet "$@"
 }
 compile pyproject.toml --extra temporal -o requirements/run.txt
-compile pyproject.toml --extra temporal --extra local --group dev -o requirements/dev.txt
+compile pyproject.toml --extra temporal --extra archive --extra local --group dev -o requirements/dev.txt

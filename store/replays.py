@@ -178,6 +178,13 @@ async def carried(shadow: Shadow, limit: int) -> list[str]:
         return [r["id"] for r in await connection.fetch(shadow.sql("list_carried"), limit)]
 
 
+async def begun_at(shadow: Shadow) -> dict[TopicPartition, int]:
+    """Return where the shadow was begun, of partitions where that was not at 0."""
+    async with shadow.use() as connection:
+        records = await connection.fetch(shadow.sql("read_shadow_starts"))
+    return {TopicPartition(r["topic"], r["partition"]): r["to_offset"] for r in records}
+
+
 async def rows(shadow: Shadow) -> tuple[int, int]:
     """Return how many executions the table has, and how many the shadow."""
     async with shadow.use() as connection:

@@ -65,6 +65,14 @@ jobs = click.option(
 )
 
 
+archive = click.option(
+    "--archive",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="FOLDER",
+    help="An archive, to be read before the log.",
+)
+
+
 class Time(click.ParamType[datetime]):
     """A time as RFC 3339 has it; without an offset it is UTC."""
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -32,7 +33,12 @@ def _servers(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _run(
-    work: Callable[[Rebuild], Coroutine[Any, Any, Result]], settings: Settings, *, quiet: bool, jobs: int = 1
+    work: Callable[[Rebuild], Coroutine[Any, Any, Result]],
+    settings: Settings,
+    *,
+    quiet: bool,
+    archive: Path | None = None,
+    jobs: int = 1,
 ) -> Result:
     from consumer.replay.rebuild import Rebuild
 
@@ -43,6 +49,7 @@ def _run(
             settings.kafka,
             settings.database,
             settings.consumer_group,
+            archive=archive,
             jobs=jobs,
             told=lambda folded, total: progress(folded.records, total),
             reached=lambda step: None if quiet else click.echo(f"step: {step}", err=True),
@@ -91,8 +98,9 @@ def _scope(command: Callable[..., None]) -> Callable[..., None]:
 @command.command("start", short_help="Build the shadow, or go on building it.")
 @_scope
 @options.jobs
+@options.archive
 @_servers
-def start_command(*, settings: Settings, scope: ReplayScope, jobs: int, as_json: bool) -> None:
+def start_command(*, settings: Settings, scope: ReplayScope, jobs: int, archive: Path | None, as_json: bool) -> None:
     """Fold the log into a shadow, up to where the table stands, beside consumers and readers.
 
     A start that was interrupted goes on where it was. Running it again folds what was applied meanwhile.
@@ -101,7 +109,7 @@ def start_command(*, settings: Settings, scope: ReplayScope, jobs: int, as_json:
     each from all of its events; the others are carried over from the table as they are. All of the log is read all
     the same. Refuses (8) where a replay of another scope is under way, or the table is of another version of the fold.
     """
-    report = _run(lambda r: r.start(scope), settings, quiet=as_json, jobs=jobs)
+    report = _run(lambda r: r.start(scope), settings, quiet=as_json, archive=archive, jobs=jobs)
     _print_report(report, as_json=as_json)
     if not as_json:
         click.echo("`wex replay diff` shows what a swap would change, `wex replay swap` does it")
@@ -119,10 +127,11 @@ def status_command(*, settings: Settings, as_json: bool) -> None:
 @click.option(
     "-n", "--limit", type=click.IntRange(0, 100_000), default=20, show_default=True, help="How many are described."
 )
+@options.archive
 @_servers
-def diff_command(*, settings: Settings, limit: int, as_json: bool) -> None:
+def diff_command(*, settings: Settings, limit: int, archive: Path | None, as_json: bool) -> None:
     """Count what a swap would change, by kind, and describe the first of it. Exit code: 4 if there is anything."""
-    preview = _run(lambda r: r.diff(limit), settings, quiet=as_json)
+    preview = _run(lambda r: r.diff(limit), settings, quiet=as_json, archive=archive)
     if as_json:
         output.print_json(_preview_for_programs(preview))
     else:
@@ -135,14 +144,15 @@ def diff_command(*, settings: Settings, limit: int, as_json: bool) -> None:
 @click.option(
     "--accept", "accepted", type=click.Choice(REASONS), multiple=True, help="Go on in spite of this; can be repeated."
 )
+@options.archive
 @_servers
-def swap_command(*, settings: Settings, accepted: tuple[str, ...], as_json: bool) -> None:
+def swap_command(*, settings: Settings, accepted: tuple[str, ...], archive: Path | None, as_json: bool) -> None:
     """Exchange table and shadow in one transaction; consumers go on at once, on the new table.
 
     Refuses (8) where a part of the log is gone, a topic is compacted, the shadow has fewer executions than the table,
     or others have hung views and the like on the table: --accept names what to go on with all the same.
     """
-    done = _run(lambda r: r.swap(accepted), settings, quiet=as_json)
+    done = _run(lambda r: r.swap(accepted), settings, quiet=as_json, archive=archive)
     if as_json:
         output.print_json({"step": "swapped", "folded": done.folded, "stopped_seconds": done.stopped_seconds})
         return

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -29,6 +30,7 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
 
     @options.scope
     @options.jobs
+    @options.archive
     @options.servers
     @options.as_json
     @wraps(command)
@@ -41,6 +43,7 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
         since: datetime | None,
         limit: int,
         jobs: int,
+        archive: Path | None,
         **others: object,
     ) -> None:
         from consumer.replay.verify import Question
@@ -54,6 +57,7 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
             since=since,
             limit=limit,
             jobs=jobs,
+            archive=archive,
         )
         command(asked=asked, **others)
 

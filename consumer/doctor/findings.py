@@ -97,7 +97,7 @@ def _retention(name: str, topic: TopicFacts) -> Finding:
     limits = [f"{int(time) / DAYS:g} days"] if int(time) != -1 else []
     limits += [f"{int(size):,} bytes per partition"] if int(size) != -1 else []
     found = f"{name} keeps {' or '.join(limits)} only: what is gone cannot be replayed"
-    remedy = "Set retention.ms=-1 and retention.bytes=-1, or live with a rebuild that lacks what is gone."
+    remedy = "Set retention.ms=-1 and retention.bytes=-1, or run `wex archive` more often than events go."
     short = int(time) != -1 and int(time) < RETENTION_DAYS_MIN * DAYS
     return Finding("retention", "failed" if short else "warning", found, remedy)
 

@@ -12,7 +12,7 @@ from consumer.replay import refusals
 from consumer.replay.catching_up import catch_up
 from consumer.replay.coverage import Coverage
 from consumer.replay.folding import Folding
-from consumer.replay.log_source import LogSource
+from consumer.replay.whole_log import WholeLog
 from store import replays
 from store.replay_scope import ReplayScope
 from store.replays import State, Step
@@ -21,7 +21,7 @@ from store.shadow import Shadow
 
 async def build(
     shadow: Shadow,
-    source: LogSource,
+    source: WholeLog,
     folding: Folding,
     coverage: Coverage,
     state: State,
@@ -46,7 +46,7 @@ async def build(
         await _move(shadow, Step.READY)
 
 
-async def _fold(shadow: Shadow, source: LogSource, folding: Folding, scope: ReplayScope) -> None:
+async def _fold(shadow: Shadow, source: WholeLog, folding: Folding, scope: ReplayScope) -> None:
     """Fold the bulk of the log; the topics of the scope first, for their executions are known by that."""
     standings = await shadow.standings()
     if not await replays.topics_noted(shadow):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from consumer.errors import WexError
 from consumer.replay.folding import Folding
-from consumer.replay.log_source import LogSource
+from consumer.replay.whole_log import WholeLog
 from events.position import TopicPartition
 from store.shadow import Shadow, Standing
 
@@ -16,9 +16,7 @@ STOP_SECONDS = 5.0  # consumers may have to wait for what is left to be folded; 
 CATCH_UPS_MAX = 50  # a shadow that comes no nearer than that is slower than its consumers
 
 
-async def catch_up(
-    folding: Folding, shadow: Shadow, source: LogSource, ends: Mapping[TopicPartition, Standing]
-) -> None:
+async def catch_up(folding: Folding, shadow: Shadow, source: WholeLog, ends: Mapping[TopicPartition, Standing]) -> None:
     """Fold what lies between the shadow and where the table stands at the moment that is looked at."""
     new = ends.keys() - folding.next_offsets.keys()
     if new:
@@ -34,7 +32,7 @@ async def catch_up(
     await folding.fold_to({name: end.next_offset for name, end in ends.items()})
 
 
-async def come_near(folding: Folding, shadow: Shadow, source: LogSource) -> None:
+async def come_near(folding: Folding, shadow: Shadow, source: WholeLog) -> None:
     """Fold until so little is left that consumers can wait for it."""
     left = behind(await shadow.standings(), folding.next_offsets)
     for _ in range(CATCH_UPS_MAX):

@@ -16,6 +16,8 @@ from store.shadow import GivenUp, Standing
 
 ALWAYS = datetime.min.replace(tzinfo=UTC)
 
+NOTHING: Mapping[TopicPartition, Iterable[Span]] = {}
+
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
@@ -43,16 +45,18 @@ def cover(
     anew: Collection[TopicPartition] = (),
     compacted: Collection[str] = (),
     since: Mapping[TopicPartition, int] | None = None,
+    not_archived: Mapping[TopicPartition, Iterable[Span]] = NOTHING,
 ) -> Coverage:
     """Return what of the log is read.
 
     Args:
         standings: how far the table stands in every partition.
-        logs: where the log of every partition that Kafka has begins and ends.
+        logs: where the log of every partition begins and ends, in the archive if there is one, and in Kafka.
         gaps: what operators gave up.
         anew: partitions whose log an operator accepted as another one, or had read once more.
         compacted: topics that keep one event of each execution.
         since: reads partitions from later offsets on; one that is not named has nothing to be read.
+        not_archived: gaps of the archive.
 
     Raises:
         LogLostError: a log ends before the table's position: it is not the log that was applied.
@@ -71,6 +75,8 @@ def cover(
             gone.append(f"the log of {partition} begins at {log.start}")
         if partition in anew:
             gone.append(f"the log of {partition} was accepted as another one")
+        lacking = ((a, b) for a, b in not_archived.get(partition, ()) if b > wanted and a < end)
+        gone += [f"the archive of {partition} lacks {a} to {b - 1}" for a, b in lacking]
         gone += [f"{partition} was given up from {a} to {b - 1}" for a, b in gaps.get(partition, ()) if b > wanted]
     return Coverage(read, tuple(gone))
 
@@ -79,7 +85,7 @@ def _compare(partition: TopicPartition, standing: Standing, log: LogRange) -> No
     """Demand that a log is the one that was applied."""
     if log.end < standing.next_offset:
         where = f"ends at {log.end}, before the position {standing.next_offset}"
-        msg = f"the log of {partition} {where}: it was made anew or truncated"
+        msg = f"the log of {partition} {where}: it was made anew or truncated, or only a part of it was archived"
         raise LogLostError(msg)
     if None not in (log.topic_id, standing.topic_id) and log.topic_id != standing.topic_id:
         msg = f"the topic of {partition} was made anew: its id is {log.topic_id}, the table's {standing.topic_id}"

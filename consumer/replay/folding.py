@@ -16,15 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from consumer.archive.layout import Archived
 from consumer.batch import prepare
 from consumer.chunk import Chunk, Prepared, Refusal, Span
 from consumer.kafka_address import Kafka
 from consumer.record import Record, Stretch
 from consumer.replay.coverage import gaps, readable
-from consumer.replay.log_reader import Stretches, read
-from consumer.replay.log_source import LogSource
+from consumer.replay.log_reader import Stretches
 from consumer.replay.processes import in_processes
 from consumer.replay.wanted import Chosen, Window
+from consumer.replay.whole_log import WholeLog
 from events.position import TopicPartition
 from store.batch import Batch, Claim
 from store.errors import RefusedError
@@ -64,6 +65,7 @@ class Part:
     """Some partitions of what is to be folded, for a process of its own."""
 
     servers: Kafka
+    archived: Mapping[TopicPartition, Archived]
     place: Place
     claims: Mapping[TopicPartition, Claim]
     ends: Mapping[TopicPartition, int]
@@ -73,7 +75,7 @@ class Part:
 
 async def fold_part(part: Part) -> Folded:
     """Fold some partitions, with connections of our own."""
-    async with LogSource(part.servers) as source, Shadow.at(part.place).unheld() as shadow:
+    async with WholeLog(part.servers, archived=part.archived) as source, Shadow.at(part.place).unheld() as shadow:
         folding = Folding(source, shadow, part.claims, given_up=part.given_up, wanted=part.wanted)
         await folding.fold_to(part.ends)
         return folding.folded
@@ -92,7 +94,7 @@ class Folding:
 
     def __init__(
         self,
-        source: LogSource,
+        source: WholeLog,
         shadow: Shadow,
         claims: Mapping[TopicPartition, Claim],
         *,
@@ -153,7 +155,8 @@ class Folding:
         claims = await self._shadow.read_claims()
         parts = [
             Part(
-                self._source.servers,
+                self._source.kafka.servers,
+                self._source.archived(share),
                 self._shadow.place,
                 {name: claims[name] for name in share},
                 {name: ends[name] for name in share},
@@ -220,7 +223,7 @@ class Folding:
         }
         while any(parts.values()):
             round_ = {name: spans.pop(0) for name, spans in parts.items() if spans}
-            async for stretches in read(self._source, round_):
+            async for stretches in self._source.read(round_):
                 yield stretches
         yield {
             name: Stretch(self.next_offsets[name], end, ())

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from consumer.errors import ExitCode, WexError
@@ -16,9 +17,9 @@ from consumer.replay.building import build
 from consumer.replay.catching_up import behind, catch_up, come_near
 from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
 from consumer.replay.folding import Folded, Folding
-from consumer.replay.log_source import LogSource
 from consumer.replay.refusals import Reason
 from consumer.replay.wanted import Chosen
+from consumer.replay.whole_log import WholeLog
 from events.publisher.topics import compacted_topics
 from store import differences, replays
 from store.differences import Count, Difference, Scope
@@ -75,6 +76,7 @@ class Rebuild:
         servers: Kafka.
         url: PostgreSQL.
         group: under whose name the shadow keeps its positions and dead letters.
+        archive: the folder of an archive, which is read before the log.
         jobs: how many processes fold, where there is much to fold.
         told: called with what was folded, and with how much there is to fold.
         reached: called when a step begins.
@@ -86,12 +88,14 @@ class Rebuild:
         url: str,
         group: str,
         *,
+        archive: Path | None = None,
         jobs: int = 1,
         told: Told = lambda _, __: None,
         reached: Reached = lambda _: None,
     ) -> None:
         self._servers = address(servers)
-        self._source: LogSource
+        self._source: WholeLog
+        self._archive = archive
         self._shadow = Shadow(url, replays.SCHEMA, group=group)
         self._jobs = jobs
         self._told = told
@@ -109,7 +113,7 @@ class Rebuild:
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[None]:
         """Connect to Kafka."""
-        async with LogSource(self._servers) as self._source:
+        async with WholeLog(self._servers, self._archive) as self._source:
             yield
 
     # The commands.
@@ -168,7 +172,7 @@ class Rebuild:
             if state.step is not Step.SWAPPED:
                 message = "there is no swap to take back"
                 raise WexError(message, "`wex replay status` says where the replay stands.", ExitCode.REFUSED)
-            await refusals.check_hole(self._shadow, self._source)
+            await refusals.check_hole(self._shadow, self._source.kafka)
             await _trying(lambda: self._rollback_once(accepted))
 
     async def abort(self) -> None:
@@ -218,9 +222,16 @@ class Rebuild:
         topics = {partition.topic for partition in standings}
         logs = await self._source.ranges(topics)
         compacted = await compacted_topics(self._servers.servers, topics, client_options=self._servers.client_options)
-        coverage = cover(standings, logs, gaps=gaps(given_up), anew=begun_anew(given_up), compacted=compacted)
+        coverage = cover(
+            standings,
+            logs,
+            gaps=gaps(given_up),
+            anew=begun_anew(given_up),
+            compacted=compacted,
+            not_archived=self._source.gaps,
+        )
         claims = await self._shadow.claim(coverage.logs)
-        refusals.check_logs(claims, coverage.logs)
+        await refusals.check_claims(self._shadow, claims, coverage.logs, gaps(given_up))
         state = await self._state()
         await refusals.check_decisions(self._shadow, state)
         total = behind(standings, {name: claim.next_offset for name, claim in claims.items()})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 
+from consumer.chunk import Span
 from consumer.errors import ExitCode, WexError
-from consumer.replay.coverage import Coverage, begun_anew
+from consumer.replay.coverage import Coverage, begun_anew, readable
 from consumer.replay.log_source import LogSource
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
@@ -77,12 +78,19 @@ async def check_letters(shadow: Shadow) -> None:
         raise WexError(message, "`wex replay abort`, then start without a scope.", ExitCode.REFUSED)
 
 
-def check_logs(claims: Mapping[TopicPartition, Claim], logs: Mapping[TopicPartition, LogRange]) -> None:
-    """Refuse a shadow whose log is not the table's any more.
+async def check_claims(
+    shadow: Shadow,
+    claims: Mapping[TopicPartition, Claim],
+    logs: Mapping[TopicPartition, LogRange],
+    gaps: Mapping[TopicPartition, Iterable[Span]],
+) -> None:
+    """Refuse a shadow whose log is not the table's any more, or that was begun with another part of it.
 
     Args:
-        claims: where the shadow stands, and in which topic.
+        shadow: what was begun.
+        claims: where it stands, and in which topic.
         logs: what there is to read.
+        gaps: what is not read, for an operator gave it up.
     """
     others = {
         name
@@ -90,6 +98,18 @@ def check_logs(claims: Mapping[TopicPartition, Claim], logs: Mapping[TopicPartit
         if None not in (claim.topic_id, logs[name].topic_id) and claim.topic_id != logs[name].topic_id
     }
     _refuse_logs(others)
+    begun = await replays.begun_at(shadow)
+    if late := [f"{name} at {at}" for name, at in begun.items() if name in logs and at > logs[name].start]:
+        message = f"the shadow was begun without an archive, or with a shorter one: {', '.join(late)}"
+        raise WexError(message, START_AGAIN, ExitCode.REFUSED)
+    lost = [
+        f"{name} from {span.from_offset} to {span.next_offset - 1}"
+        for name, claim in claims.items()
+        for span in readable(Span(claim.next_offset, logs[name].start), gaps.get(name, ()))
+    ]
+    if lost:
+        message = f"the log has lost what the shadow has not folded: {', '.join(lost)}"
+        raise WexError(message, f"Give the --archive that has it; otherwise {START_AGAIN}", ExitCode.REFUSED)
 
 
 def _refuse_logs(others: Collection[TopicPartition]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from consumer.chunk import Span
@@ -16,9 +17,8 @@ from consumer.replay.catching_up import catch_up
 from consumer.replay.coverage import Coverage, begun_anew, cover, gaps
 from consumer.replay.deciding import Search
 from consumer.replay.folding import Folded, Folding
-from consumer.replay.log_reader import read
-from consumer.replay.log_source import LogSource
 from consumer.replay.wanted import Window
+from consumer.replay.whole_log import WholeLog
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from events.publisher.topics import compacted_topics
@@ -43,6 +43,7 @@ class Question:
         execution_id: one execution.
         workflow_id: executions of one workflow.
         since: executions that began at this time or later.
+        archive: the folder of an archive, which is read before the log.
         jobs: how many processes fold, where there is much to fold.
         limit: so many differences, and so many unverifiable rows, are described; all are counted.
     """
@@ -54,6 +55,7 @@ class Question:
     since: datetime | None = None
     limit: int = 100
     jobs: int = 1
+    archive: Path | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ async def verify(
     Raises:
         WexError: there is nothing to verify, the table belongs to another version of the fold, or what is asked would
             mend rows from a part of their events.
+        ArchiveError: the archive is damaged, or not one of this log.
         LogLostError: the log is not the one that was applied, or cannot be read.
         SourceError: no broker answers.
         StoreError: the database does not answer, or refuses.
@@ -102,7 +105,7 @@ async def verify(
     if repair and question.since is not None:
         message = "--since reads a part of the log, and rows would be mended from a part of their events"
         raise WexError(message, "Repair without it, or with --execution or --workflow.", ExitCode.USAGE)
-    async with LogSource(servers) as source, Shadow(url, SCHEMA, group=group) as scratch:
+    async with WholeLog(servers, question.archive) as source, Shadow(url, SCHEMA, group=group) as scratch:
         await scratch.drop()  # what a verify that was killed has left
         try:
             await scratch.create(scratch=True)
@@ -113,7 +116,7 @@ async def verify(
 
 
 async def _verify(
-    servers: Kafka, source: LogSource, scratch: Shadow, question: Question, told: Told, *, repair: bool
+    servers: Kafka, source: WholeLog, scratch: Shadow, question: Question, told: Told, *, repair: bool
 ) -> Verdict:
     standings = await scratch.standings()
     check_fold(standings)
@@ -133,6 +136,7 @@ async def _verify(
             address(servers).servers, topics, client_options=address(servers).client_options
         ),
         since=since,
+        not_archived=source.gaps,
     )
     claims = await scratch.claim(coverage.logs)
     total = sum(standing.next_offset - coverage.logs[name].start for name, standing in standings.items())
@@ -203,11 +207,11 @@ async def _describe(
     return verdict
 
 
-async def _search(source: LogSource, coverage: Coverage, verdict: Verdict) -> None:
+async def _search(source: WholeLog, coverage: Coverage, verdict: Verdict) -> None:
     """Read the log once more for the events that decide what is described."""
     search = verdict.search = Search(verdict.described)
     spans = {name: Span(log.start, verdict.ends[name].next_offset) for name, log in coverage.logs.items()}
-    async for stretches in read(source, {} if search.over else spans):
+    async for stretches in source.read({} if search.over else spans):
         for name, stretch in stretches.items():
             search.look(name, stretch.records)
         if search.over:
@@ -228,7 +232,7 @@ async def _check_undecided(scratch: Shadow, decided: Decided) -> None:
         raise WexError("an incident was accepted meanwhile", "Run it again.")
 
 
-async def _repair(source: LogSource, scratch: Shadow, folding: Folding, decided: Decided, *, lacks: bool | None) -> int:
+async def _repair(source: WholeLog, scratch: Shadow, folding: Folding, decided: Decided, *, lacks: bool | None) -> int:
     """Mend page by page, each while no consumer applies and the scratch stands where the table stands."""
     repaired = 0
     # What executions point at comes before them, and goes after them.

@@ -58,7 +58,7 @@ def test_every_contract_of_imports_can_be_broken(tmp_path: Path) -> None:
     broken = {
         "events/fold.py": "import time\nimport store\n",
         "events/adapters/temporal/names.py": "import aiokafka\n",
-        "consumer/cli.py": "import asyncpg\nimport aiokafka\n",
+        "consumer/cli.py": "import asyncpg\nimport aiokafka\nimport pyarrow\n",
         "consumer/partition.py": "import random\n",
         "tests/oracle.py": "import events\n",
     }

@@ -15,8 +15,9 @@ from tests.architecture.sources import ROOT
 
 PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)", re.MULTILINE)
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-RUN = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["project"]["optional-dependencies"]["temporal"]]
-EVERYTHING = [*RUN, *PYPROJECT["project"]["optional-dependencies"]["local"], *PYPROJECT["dependency-groups"]["dev"]]
+EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+RUN = [*PYPROJECT["project"]["dependencies"], *EXTRAS["temporal"]]
+EVERYTHING = [*RUN, *EXTRAS["archive"], *EXTRAS["local"], *PYPROJECT["dependency-groups"]["dev"]]
 
 
 def pinned(file: str) -> dict[str, set[Version]]:

@@ -9,9 +9,9 @@ import pytest
 from consumer.replay import folding
 from consumer.replay.folding import Folded, dealt
 from consumer.replay.log_reader import LogLostError
-from consumer.replay.log_source import LogSource
 from consumer.replay.rebuild import Rebuild
 from consumer.replay.verify import Question, verify
+from consumer.replay.whole_log import WholeLog
 from events.position import TopicPartition
 from store.replays import SCHEMA
 from store.shadow import Shadow
@@ -61,7 +61,7 @@ async def test_processes_verify_a_window(servers: Servers, applied: str) -> None
 
 async def test_what_a_process_meets_is_told(servers: Servers, applied: str, topic: str) -> None:
     """A log whose start was deleted before it was read is the same error, whichever process met it."""
-    async with LogSource(servers.kafka_bootstrap_servers) as source, Shadow(applied, SCHEMA, group="tests") as shadow:
+    async with WholeLog(servers.kafka_bootstrap_servers) as source, Shadow(applied, SCHEMA, group="tests") as shadow:
         await shadow.create(scratch=True)
         logs = await source.ranges([topic])
         folding_ = folding.Folding(source, shadow, await shadow.claim(logs), jobs=JOBS)

@@ -1,0 +1,1 @@
+"""The archive: raw records of topics in files, kept for longer than Kafka keeps them."""
