@@ -11,7 +11,7 @@ WORKERS := 3
 SEEDS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench-core bench-replay check up down format contract pages requirements clean python
+.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench-core bench-replay bench-archive check up down format contract pages requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -53,6 +53,9 @@ bench-core: $(READY) ## Time decoding and folding beside orjson and msgspec; PRO
 
 bench-replay: $(READY) ## Time verifying beside the live rate of the same run, EVENTS=1000000 of them.
 	$(BIN)/python -m benchmarks.replay --events $(or $(EVENTS),1000000)
+
+bench-archive: $(READY) ## Time archiving, and reading the archive beside reading the log, EVENTS=1000000 of them.
+	$(BIN)/python -m benchmarks.archive --events $(or $(EVENTS),1000000)
 
 check: $(READY) ## Check format, lint, types, imports, migrations and pinned requirements.
 	$(BIN)/ruff format --check .
