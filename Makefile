@@ -54,7 +54,7 @@ bench-core: $(READY) ## Time decoding and folding beside orjson and msgspec; PRO
 bench-replay: $(READY) ## Time verifying beside the live rate of the same run, EVENTS=1000000 of them.
 	$(BIN)/python -m benchmarks.replay --events $(or $(EVENTS),1000000)
 
-bench-archive: $(READY) ## Time archiving, and reading the archive beside reading the log, EVENTS=1000000 of them.
+bench-archive: $(READY) ## Time archiving, and verifying from the archive beside from the log, EVENTS=1000000 of them.
 	$(BIN)/python -m benchmarks.archive --events $(or $(EVENTS),1000000)
 
 check: $(READY) ## Check format, lint, types, imports, migrations and pinned requirements.

@@ -1,7 +1,7 @@
-"""How fast a topic is archived, how much room that takes, and how fast it is read again: `make bench-archive`.
+"""How fast topics are archived, how much room that takes, and how fast they are verified from it: `make bench-archive`.
 
-Starts servers of its own and writes lives of three events each. Every step runs in a process of its own, so that its
-peak of memory is its own (on Linux).
+Starts servers of its own, writes the workload of the other benchmarks, and runs the commands as they are shipped, each
+in a process of its own. Verifying reads the log alone first, then the archive.
 """
 
 from __future__ import annotations
@@ -9,93 +9,44 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
 import tempfile
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from consumer.archive.folder import read_archive, survey
-from consumer.archive.writing import archive
-from consumer.chunk import Span
+import uvloop
+
+from benchmarks.metering import run_wex
+from benchmarks.replay import TOPIC, produce
+from benchmarks.workload import EVENTS_EACH
+from consumer.archive.folder import read_archive
 from consumer.local.stack import LocalStack
-from consumer.replay.log_source import LogSource
-from consumer.replay.whole_log import WholeLog
-from tests.consuming import produce
-from tests.replay.load import EVENTS_EACH, records
-
-TOPIC = "benchmark"
-PARTITIONS = 8
 
 
-def write(servers: str, folder: Path) -> None:
-    """Archive the topic."""
-
-    async def run() -> None:
-        async with LogSource(servers) as source:
-            await archive(source, folder, (TOPIC,), accepted={})
-
-    asyncio.run(run())
-
-
-def read(servers: str, folder: Path | None) -> None:
-    """Read every record, of the archive or of the log."""
-
-    async def run() -> None:
-        async with WholeLog(servers, folder) as log:
-            spans = {name: Span(each.start, each.end) for name, each in (await log.ranges([TOPIC])).items()}
-            async for _ in log.read(spans):
-                pass
-
-    asyncio.run(run())
-
-
-def check(_: str, folder: Path) -> None:
-    """Read everything, as `wex archive --check` does."""
-    assert survey(folder, records=True).problems == []
-
-
-def timed(work: Callable[[str, Any], None], servers: str, folder: Path | None) -> tuple[float, float]:
-    """The seconds that something takes in this process, and the most memory that it has held, in MiB."""
-    begun = time.perf_counter()
-    work(servers, folder)
-    return time.perf_counter() - begun, peak_mib()
-
-
-def peak_mib() -> float:
-    """The most memory that this process has held; what getrusage says begins with that of the process before it."""
-    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1]) / 1024
-
-
-def apart(work: Callable[[str, Any], None], servers: str, folder: Path | None) -> tuple[float, float]:
-    """The same in a process of its own."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(timed, work, servers, folder).result()
-
-
-def measure(servers: str, folder: Path, events: int) -> dict[str, Any]:
-    """Archive and read, and return what was measured."""
-    asyncio.run(produce(servers, TOPIC, records(events // EVENTS_EACH), partitions=PARTITIONS))
-    found: dict[str, Any] = {"events": events}
-    steps: dict[str, tuple[Callable[[str, Any], None], Path | None]] = {
-        "archive": (write, folder),
-        "check": (check, folder),
-        "read_archive": (read, folder),
-        "read_log": (read, None),
+def measure(stack: LocalStack, executions: int, folder: str) -> dict[str, Any]:
+    """Return what each command did with the workload."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        count = runner.run(produce(stack.kafka_bootstrap_servers, executions))
+    settings = {
+        "WEX_KAFKA_BOOTSTRAP_SERVERS": stack.kafka_bootstrap_servers,
+        "WEX_DATABASE_URL": stack.database_url,
+        "WEX_TOPICS": TOPIC,
     }
-    for name, (work, of) in steps.items():
-        seconds, peak = apart(work, servers, of)
-        found |= {f"{name}_per_second": round(events / seconds), f"{name}_peak_mib": round(peak)}
-    archived = read_archive(folder).values()
-    facts = [each for partition in archived for each in partition.facts]
-    assert sum(each.records for each in facts) == events // EVENTS_EACH * EVENTS_EACH
-    sizes = (sum(each.value_bytes for each in facts), sum(p.size for a in archived for p in a.parts))
-    return found | {
-        name: round(size / events, 1) for name, size in zip(("raw_bytes", "file_bytes"), sizes, strict=True)
-    }
+    postgres = int((stack.postgres.folder / "postmaster.pid").read_text().split()[0])
+    found: dict[str, Any] = {"events": count}
+    for name, arguments in {
+        "live": ("consume", "--migrate", "--until-caught-up", "--http-port", "off"),
+        "archive": ("archive", folder),
+        "check": ("archive", folder, "--check"),
+        "verify": ("verify",),
+        "verify --archive": ("verify", "--archive", folder),
+    }.items():
+        found[name] = run_wex(arguments, settings, postgres).per_event(count)
+        sys.stderr.write(f"{name}: {found[name]}\n")
+    archived = read_archive(Path(folder)).values()
+    values = sum(facts.value_bytes for each in archived for facts in each.facts)
+    files = sum(part.size for each in archived for part in each.parts)
+    return found | {"key_and_value_bytes": round(values / count, 1), "file_bytes": round(files / count, 1)}
 
 
 def main() -> None:
@@ -104,8 +55,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wex-bench-") as folder, LocalStack(Path(folder) / "stack") as stack:
-        measured = measure(stack.kafka_bootstrap_servers, Path(folder) / "archive", arguments.events)
-    print(json.dumps(measured, indent=2))  # noqa: T201 - its result
+        measured = measure(stack, round(arguments.events / EVENTS_EACH), str(Path(folder) / "archive"))
+    sys.stdout.write(json.dumps(measured, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from consumer.archive import files
 from consumer.archive.folder import read_archive, read_stretches, survey
 from consumer.archive.layout import CHECKSUM, GAP, RECORDS, ArchiveError, folder_of, name_of
+from consumer.archive.parquet import _to_json as to_json
 from consumer.chunk import Span
 from consumer.errors import ExitCode
 from consumer.record import Fault, Record, Stretch
@@ -77,7 +79,7 @@ def stretches(draw: st.DrawFn) -> list[Stretch]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(written=stretches(), bounds=st.tuples(st.integers(1, 3), st.integers(1, 6)), data=st.data())
 def test_what_is_read_is_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, written: list[Stretch], bounds: tuple[int, int], data: st.DataObject
@@ -87,6 +89,7 @@ def test_what_is_read_is_what_was_written(
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(files, "GROUP_RECORDS", bounds[0])
         patched.setattr(files, "FILE_RECORDS", bounds[1])
+        patched.setattr(os, "fsync", lambda _: None)  # many small files, whose reaching the disk is not the matter here
         write(root, written)
     whole = Span(written[0].from_offset, written[-1].next_offset)
     ends = sorted(data.draw(st.tuples(*[st.integers(*whole)] * 2)))
@@ -222,6 +225,21 @@ def test_a_check_finds_it(root: Path, damage: str) -> None:
     assert survey(root, records=True).problems
 
 
+def test_a_check_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is whole and holds other records than it says is found as well."""
+    write(tmp_path / "range", [Stretch(0, 5, numbered(3, 7).records)])
+    write(tmp_path / "order", [Stretch(0, 5, [*numbered(2, 4).records, *numbered(1, 3).records])])
+    with monkeypatch.context() as patched:
+        patched.setattr("consumer.archive.parquet._to_json", lambda facts: to_json(facts._replace(records=9)))
+        write(tmp_path / "count", [numbered(0, 5)])
+    found = {name: survey(tmp_path / name, records=True).problems for name in ("range", "order", "count")}
+    assert {name: str(problems[0]).split(".parquet ")[1].splitlines()[0] for name, problems in found.items()} == {
+        "range": "holds a record of 5 after 4",
+        "order": "holds a record of 1 after 3",
+        "count": "holds 5 records, its footer speaks of 9",
+    }
+
+
 def test_any_byte_that_is_changed_is_noticed(root: Path) -> None:
     """No byte of a file can be changed unseen."""
     path = place(root)
@@ -270,12 +288,13 @@ def test_what_a_killed_run_has_left_is_cleared_away(root: Path) -> None:
 
 def test_a_disk_that_is_full_leaves_no_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that cannot be written to its end does not get its name, and the next run goes on where the last ended."""
-
-    def refuse(_: object) -> None:
-        raise OSError(errno.ENOSPC, "no room")
-
     with monkeypatch.context() as patched:
-        patched.setattr(files, "_to_disk", refuse)
+
+        def refuse_once(_: object) -> None:
+            patched.undo()
+            raise OSError(errno.ENOSPC, "no room")
+
+        patched.setattr(files, "_to_disk", refuse_once)
         with pytest.raises(ArchiveError, match="cannot be written: no room") as failed:
             write(root, [numbered(30, 40)])
     assert failed.value.exit_code == ExitCode.ERROR
