@@ -286,19 +286,22 @@ def test_what_a_killed_run_has_left_is_cleared_away(root: Path) -> None:
     assert read(root) == before
 
 
-def test_a_disk_that_is_full_leaves_no_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("moment", ["_to_disk", "Writer.write"])
+def test_a_disk_that_is_full_leaves_no_file(root: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     """A file that cannot be written to its end does not get its name, and the next run goes on where the last ended."""
     with monkeypatch.context() as patched:
 
-        def refuse_once(_: object) -> None:
+        def refuse_once(*_: object) -> None:
             patched.undo()
             raise OSError(errno.ENOSPC, "no room")
 
-        patched.setattr(files, "_to_disk", refuse_once)
+        patched.setattr(files, "GROUP_RECORDS", 1)
+        patched.setattr(f"consumer.archive.files.{moment}", refuse_once)
         with pytest.raises(ArchiveError, match="cannot be written: no room") as failed:
             write(root, [numbered(30, 40)])
     assert failed.value.exit_code == ExitCode.ERROR
     assert read_archive(root)[NAME].span == (0, 30)
+    assert list(root.rglob(f"{files.UNFINISHED}{RECORDS}")) == []
     files.clear(folder_of(root, NAME))
     write(root, [numbered(30, 40)])
     assert survey(root, records=True).problems == []
