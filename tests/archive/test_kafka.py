@@ -14,11 +14,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from consumer.archive import files, writing
 from consumer.archive.folder import read_archive, survey
-from consumer.archive.layout import RECORDS, ArchiveError, folder_of
+from consumer.archive.layout import CHECKSUM, RECORDS, ArchiveError, folder_of
 from consumer.archive.writing import Outcome
 from consumer.chunk import Span
 from consumer.errors import ExitCode, WexError
 from consumer.record import Record
+from consumer.replay import folding
 from consumer.replay.log_reader import LogLostError
 from consumer.replay.log_source import LogSource
 from consumer.replay.rebuild import Rebuild
@@ -109,6 +110,22 @@ async def test_a_table_is_proven_though_retention_took_half_of_its_log(
     assert (found.different, found.coverage.gone) == (0, ())
 
 
+async def test_processes_read_the_archive_as_one_does(
+    servers: Servers, cut: str, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where several processes fold, each reads the archive of its partitions, and what is wrong with it is told."""
+    monkeypatch.setattr(folding, "MUCH_RECORDS", 0)
+    verdict = await verified(servers, cut, archive=tmp_path, jobs=2)
+    assert (verdict.different, verdict.coverage.gone) == (0, ())
+    assert verdict.folded.events == (EXECUTIONS + 10) * EVENTS_EACH
+    for checksum in folder_of(tmp_path, TopicPartition(topic, 1)).glob(f"*{CHECKSUM}"):
+        checksum.write_text("0")
+    with pytest.raises(ArchiveError, match="is damaged: its SHA-256 is not the one") as refused:
+        await verified(servers, cut, archive=tmp_path, jobs=2)
+    assert refused.value.exit_code == ExitCode.REFUSED
+    assert refused.value.remedy
+
+
 async def test_the_deciding_event_is_found_in_the_archive(
     servers: Servers, cut: str, topic: str, tmp_path: Path
 ) -> None:
@@ -122,7 +139,7 @@ async def test_the_deciding_event_is_found_in_the_archive(
     assert list(named(verdict)) == [("workflow_executions", different.key)]
 
 
-async def test_a_replay_reads_the_archive_first(servers: Servers, cut: str, tmp_path: Path) -> None:
+async def test_a_replay_reads_the_archive_first(servers: Servers, cut: str, topic: str, tmp_path: Path) -> None:
     """A table that is spoilt is built anew from archive and log, with nothing to accept and nothing carried over."""
     right = await rows(cut)
     await execute(cut, "UPDATE workflow_executions SET actor = 'x'")
@@ -137,7 +154,13 @@ async def test_a_replay_reads_the_archive_first(servers: Servers, cut: str, tmp_
     await rebuild().swap()
     assert await rows(cut) == right
     await rebuild().rollback()
-    await rebuild().abort()
+    await rebuild().swap()
+    # Consumers read no archive: where the log does not reach back to the old table, nothing leads back to it.
+    await produce(servers.kafka_bootstrap_servers, topic, records(1), partitions=PARTITIONS)
+    await archived(servers, tmp_path, topic)
+    await delete_records(servers, topic, dict.fromkeys(range(PARTITIONS), EACH + 11))
+    with pytest.raises(WexError, match="the log has lost what the old table has not applied"):
+        await rebuild().rollback()
 
 
 async def test_a_shadow_that_lacks_a_part_of_the_log_is_told_from_one_that_does_not(
