@@ -15,7 +15,7 @@ import sys
 import tempfile
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvloop
 from aiokafka import AIOKafkaProducer
@@ -23,37 +23,60 @@ from aiokafka import AIOKafkaProducer
 from benchmarks.metering import Cost, run_wex
 from benchmarks.workload import EVENTS_EACH, workload
 from consumer.local.stack import LocalStack
+from consumer.replay.processes import in_processes
 from events.publisher import ensure_topics
 
 TOPIC = "benchmark"
 PARTITIONS = 8
-AT_ONCE = 2_000  # records on their way to the broker
+PRODUCERS = 2  # each writes every second partition
+AT_ONCE = 2_000  # records of each on their way to the broker
 
 
 async def produce(servers: str, executions: int) -> int:
     """Write the workload, all records of an execution into one partition, and return how many records there are."""
     await ensure_topics(servers, [TOPIC], partitions=PARTITIONS)
-    producer = AIOKafkaProducer(bootstrap_servers=servers, linger_ms=5)
+    share = -(-executions // PRODUCERS)
+    parts = [Part(servers, number * share, share, number) for number in range(PRODUCERS)]
+    return sum(await in_processes(produce_part, parts))
+
+
+class Part(NamedTuple):
+    """Some executions, for a process that writes into every so manyth partition."""
+
+    servers: str
+    first: int
+    executions: int
+    number: int
+
+
+async def produce_part(part: Part) -> int:
+    """Write a part of the workload."""
+    producer = AIOKafkaProducer(bootstrap_servers=part.servers, linger_ms=5)
     await producer.start()
-    count, told = 0, workload(executions)
+    count, told = 0, workload(part.executions, first=part.first, seed=part.number)
     try:
-        while part := list(islice(told, AT_ONCE)):
-            sent = [await producer.send(TOPIC, t.value, key=t.key, partition=t.execution % PARTITIONS) for t in part]
+        while some := list(islice(told, AT_ONCE)):
+            into = [PRODUCERS * (each.execution % (PARTITIONS // PRODUCERS)) + part.number for each in some]
+            sent = [
+                await producer.send(TOPIC, each.value, key=each.key, partition=partition)
+                for each, partition in zip(some, into, strict=True)
+            ]
             await asyncio.gather(*sent)
-            count += len(part)
+            count += len(some)
     finally:
         await producer.stop()
     return count
 
 
-def measure(stack: LocalStack, executions: int) -> dict[str, Any]:
+def measure(stack: LocalStack, executions: int, most_jobs_alone: bool) -> dict[str, Any]:
     """Return what each command did with the workload."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         count = runner.run(produce(stack.kafka_bootstrap_servers, executions))
     found: dict[str, Any] = {"events": count, "executions": executions}
     live = _wex(stack, "consume", "--migrate", "--until-caught-up", "--http-port", "off")
     found["live"] = _told("live", live.per_event(count))
-    for jobs in sorted({1, os.cpu_count() or 1}):
+    most = os.cpu_count() or 1
+    for jobs in [most] if most_jobs_alone else sorted({1, most}):
         for command in (("replay", "start"), ("verify",)):
             cost = _wex(stack, *command, "--jobs", str(jobs))
             name = f"{command[0]} --jobs {jobs}"
@@ -81,9 +104,10 @@ def main() -> None:
     """Measure and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--most-jobs-alone", action="store_true", help="leave out what one process does")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wex-bench-") as folder, LocalStack(Path(folder)) as stack:
-        measured = measure(stack, round(arguments.events / EVENTS_EACH))
+        measured = measure(stack, round(arguments.events / EVENTS_EACH), arguments.most_jobs_alone)
     sys.stdout.write(json.dumps(measured, indent=2) + "\n")
 
 

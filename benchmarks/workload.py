@@ -38,11 +38,11 @@ class Told(NamedTuple):
     value: bytes
 
 
-def workload(executions: int, *, seed: int = 0) -> Iterator[Told]:
-    """Yield the records of so many executions."""
+def workload(executions: int, *, first: int = 0, seed: int = 0) -> Iterator[Told]:
+    """Yield the records of so many executions, numbered from the first on."""
     random = Random(seed)  # noqa: S311 - a draw that can be repeated
     early: Told | None = None
-    for told in _in_turns(executions):
+    for told in _in_turns(range(first, first + executions)):
         if early is None and random.random() < EARLY:
             early = told
             continue
@@ -56,15 +56,16 @@ def workload(executions: int, *, seed: int = 0) -> Iterator[Told]:
         yield early
 
 
-def _in_turns(executions: int) -> Iterator[Told]:
+def _in_turns(executions: range) -> Iterator[Told]:
     """Yield the lives of executions: each goes on when as many others have begun as are open at once."""
-    for number in range(executions + OPEN_AT_ONCE):
-        if number < executions:
+    for number in range(executions.start, executions.stop + OPEN_AT_ONCE):
+        if number in executions:
             yield _started(number)
-        if number % 5 == 0 and OPEN_AT_ONCE // 2 <= number < executions + OPEN_AT_ONCE // 2:
-            yield _heartbeat(number - OPEN_AT_ONCE // 2)
-        if number >= OPEN_AT_ONCE:
-            yield _ended(number - OPEN_AT_ONCE)
+        halfway, over = number - OPEN_AT_ONCE // 2, number - OPEN_AT_ONCE
+        if halfway % 5 == 0 and halfway in executions:
+            yield _heartbeat(halfway)
+        if over in executions:
+            yield _ended(over)
 
 
 def _started(number: int) -> Told:
