@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from store.batch import Anchor
+
+LOG_APPEND_TIME = 1  # the type of a timestamp that is the broker's
 
 
 class Fault(NamedTuple):
@@ -54,6 +56,12 @@ class Record(NamedTuple):
         for part in (self.key, self.value):
             digest.update(b"\x00" if part is None else b"\x01" + len(part).to_bytes(8) + part)
         return Anchor(self.offset, digest.digest())
+
+
+def from_client(r: Any) -> Record:  # noqa: ANN401 - the Kafka client ships no type information
+    """Return a record that the Kafka client has read."""
+    of_the_broker = r.timestamp_type == LOG_APPEND_TIME
+    return Record(r.offset, r.timestamp, r.key, r.value, tuple(r.headers), None, of_the_broker)
 
 
 class Stretch(NamedTuple):

@@ -21,7 +21,7 @@ from consumer import client_codecs, client_connections, slow_path
 from consumer.inflate import INFLATED_BYTES_MAX, BeyondRoomError
 from consumer.kafka_address import Kafka, address, explained
 from consumer.monitoring.log_events import tell
-from consumer.record import Record, Stretch
+from consumer.record import Record, Stretch, from_client
 from consumer.record_batch import UnreadableError
 from consumer.topic_ids import TopicIds
 from consumer.waiting import problem_of
@@ -39,7 +39,6 @@ CLOSE_TIMEOUT_SECONDS = 1.0  # its connections after that, which close without a
 REBALANCE_TIMEOUT_MS = 30_000  # aiokafka's own default is the session timeout, too short for a batch under way
 ASK_SECONDS = 5.0  # for one question beside the fetching: a broker that does not answer holds nobody up for long
 ROOM_KEPT = 4  # a part of the records of a fetch is for partitions that the client would not come to yet
-LOG_APPEND_TIME = 1  # the type of a timestamp that is the broker's
 FEWER_RECORDS = 16  # after a fetch that inflated too much, the next ask for a part of the records
 
 client_codecs.install()
@@ -195,15 +194,7 @@ class Source(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka ships 
             msg = f"{type(error).__name__}: {error}"
             raise SourceError(msg) from error
         self._records_wanted = min(self._records_max, self._records_wanted + self._records_wanted // 4 + 1)
-        records = {
-            _ours(tp): [
-                Record(
-                    r.offset, r.timestamp, r.key, r.value, tuple(r.headers), None, r.timestamp_type == LOG_APPEND_TIME
-                )
-                for r in records
-            ]
-            for tp, records in fetched.items()
-        }
+        records = {_ours(tp): [from_client(record) for record in records] for tp, records in fetched.items()}
         topic_ids = await self.topic_ids(records)
         if seeks != self.seeks:
             msg = "positions were moved meanwhile"
