@@ -38,6 +38,8 @@ async def read(source: LogSource, spans: Mapping[TopicPartition, Span]) -> Async
         SourceError: no broker answers any more.
     """
     reading = {name: Partition(name, read_offset=span.from_offset) for name, span in spans.items() if _length(span)}
+    if not reading:
+        return  # the client would not stop cleanly after an assignment to nothing
     source.assign({name: partition.read_offset for name, partition in reading.items()})
     failures = 0
     while reading:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -97,7 +98,12 @@ def test_what_does_not_fit_is_said(
 
 @pytest.mark.timeout(300)  # many commands
 def test_every_command_speaks_tls_and_password(
-    wex: Wex, say: Say, database_url: str, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    wex: Wex,
+    say: Say,
+    database_url: str,
+    certificates: Certificates,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """Whatever connects to Kafka and to PostgreSQL takes its arguments from the one place: none is forgotten."""
     say("sasl-tls", SASL)
@@ -114,6 +120,8 @@ def test_every_command_speaks_tls_and_password(
             ("consume", "--until-caught-up", "--http-port", "off"),
             ("verify",),
             ("repair",),
+            ("archive", str(tmp_path)),
+            ("verify", "--archive", str(tmp_path)),
             ("replay", "start"),
             ("replay", "diff"),
             ("replay", "swap"),
@@ -126,4 +134,5 @@ def test_every_command_speaks_tls_and_password(
         ):
             ended = wex(*command)
             assert ended.exit_code == ExitCode.OK, (command, ended)
-            assert "did not stop cleanly" not in ended.stderr  # TLS waits for an answer that a broker may hold back
+            # TLS waits for an answer that a broker may hold back.
+            assert "did not stop cleanly" not in ended.stderr, (command, ended)
