@@ -12,6 +12,7 @@ import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from consumer.dead_letter_limit import DeadLetterLimit
+from consumer.kafka_address import Kafka
 from consumer.service import Service
 from consumer.source import Source
 from events import Event, ExecutionRow, encode
@@ -46,7 +47,7 @@ def encoded(events: Iterable[Event]) -> list[Value]:
 
 
 def make_service(
-    servers: str,
+    servers: Kafka,
     store: Store,
     topic: str,
     *,

@@ -13,6 +13,7 @@ from tests.security.certificates import Certificates
 
 USER, PASSWORD = "wex", "canary-kafka-password"
 LIMITED, LIMITED_PASSWORD = "nobody", "canary-limited-password"  # may do nothing
+CHANGING = "changing"  # has a password only once a test gives it one
 LOGIN = "org.apache.kafka.common.security"
 
 # name: (protocol, certificate, further properties of the listener)
@@ -29,7 +30,7 @@ LISTENERS = {
 
 
 class SecureKafka(KafkaServer):
-    """One broker with many listeners; anonymous clients and USER may do everything, LIMITED nothing."""
+    """One broker with many listeners; anonymous clients, USER and CHANGING may do everything, LIMITED nothing."""
 
     format_options = (
         f"--add-scram=SCRAM-SHA-256=[name={USER},password={PASSWORD}]",
@@ -72,7 +73,7 @@ class SecureKafka(KafkaServer):
         yield ",".join([f"advertised.listeners={before['advertised.listeners']}", *advertised.values()])
         yield ",".join([f"listener.security.protocol.map={before['listener.security.protocol.map']}", *protocols])
         yield "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer"
-        yield f"super.users=User:ANONYMOUS;User:{USER}"
+        yield f"super.users=User:ANONYMOUS;User:{USER};User:{CHANGING}"
         for name, (protocol, certificate, more) in LISTENERS.items():
             own = f"listener.name.{name}."
             if certificate:

@@ -10,10 +10,15 @@ from pathlib import Path
 import pytest
 
 from consumer.errors import ExitCode
+from consumer.kafka_address import KafkaAddress
+from consumer.service import Service
+from events.publisher.security import KafkaSecurity, problem_with
 from tests.cli.conftest import Wex
-from tests.consuming import fetch
+from tests.consuming import PostgresStore, applied, consuming, fetch, make_service, produce, until
+from tests.replay.load import EVENTS_EACH, records
 from tests.security.certificates import KEY_PASSWORD, Certificates
-from tests.security.secure_kafka import PASSWORD, USER, SecureKafka
+from tests.security.scram import set_password
+from tests.security.secure_kafka import CHANGING, PASSWORD, USER, SecureKafka
 from tests.security.tls_proxy import serving, tls_proxy
 
 Say = Callable[[str, dict[str, str]], None]
@@ -136,3 +141,41 @@ def test_every_command_speaks_tls_and_password(
             assert ended.exit_code == ExitCode.OK, (command, ended)
             # TLS waits for an answer that a broker may hold back.
             assert "did not stop cleanly" not in ended.stderr, (command, ended)
+
+
+def break_connections(service: Service) -> None:
+    """Have the consumer's client connect anew, as after a broker's restart."""
+    for connection in list(service._source._client._conns.values()):
+        connection.close()
+
+
+async def test_a_password_that_is_changed_is_an_outage(broker: SecureKafka, database_url: str, topic: str) -> None:
+    """A consumer whose password is not taken any more applies nothing, sets nothing aside, and goes on by itself."""
+    await set_password(broker.address, CHANGING, PASSWORD)
+    security = KafkaSecurity(protocol="SASL_PLAINTEXT", sasl_username=CHANGING, sasl_password=PASSWORD)
+    kafka = KafkaAddress(broker.servers("sasl"), security)
+
+    async def refused() -> bool:
+        problem = await problem_with(kafka.servers, kafka.client_options)
+        return problem is not None and problem.denied
+
+    async def accepted() -> bool:
+        return not await refused()
+
+    async def failed() -> bool:
+        return service.metrics.value("wex_kafka_errors_total") > 0
+
+    await until(accepted, "the broker knows the password")
+    await produce(broker.address, topic, records(5), partitions=1)
+    service, total = make_service(kafka, PostgresStore(database_url), topic), 5 * EVENTS_EACH
+    async with consuming(service):
+        await until(lambda: applied(database_url, topic, total), "the first records")
+        await set_password(broker.address, CHANGING, "canary-changed")
+        await until(refused, "the broker knows the other password")
+        break_connections(service)
+        await produce(broker.address, topic, records(5, first=5), partitions=1)
+        await until(failed, "an error of Kafka is counted")
+        assert not await applied(database_url, topic, total + 1)
+        await set_password(broker.address, CHANGING, PASSWORD)
+        await until(lambda: applied(database_url, topic, 2 * total), "all records, once it is right again")
+    assert await fetch(database_url, "SELECT 1 FROM dead_letters UNION ALL SELECT 1 FROM incidents") == []
