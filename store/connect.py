@@ -72,7 +72,7 @@ def tls(url: str) -> ssl.SSLContext | None:
     Raises:
         MisconfiguredError: a file that is named cannot be used.
     """
-    mode = _sslmode(url)
+    mode = sslmode(url)
     if mode not in VERIFYING and (mode or is_local(url)):
         return None
     try:
@@ -103,7 +103,8 @@ def is_local(url: str) -> bool:
     return all(isinstance(each, str) or is_local_host(each[0]) for each in addresses)
 
 
-def _sslmode(url: str) -> str:
+def sslmode(url: str) -> str:
+    """Return what a URL says about TLS; empty where it says nothing."""
     return parse_qs(urlsplit(url).query).get("sslmode", [""])[-1]
 
 
@@ -113,7 +114,7 @@ def with_tls(url: str) -> str:
     Raises:
         PlaintextError: it says otherwise.
     """
-    mode = _sslmode(url)
+    mode = sslmode(url)
     if mode in PLAIN and not is_local(url):
         msg = f"PostgreSQL at {describe(url)} is on another machine, and sslmode={mode} allows plaintext"
         raise PlaintextError(msg)
@@ -122,7 +123,7 @@ def with_tls(url: str) -> str:
 
 def with_plaintext(url: str) -> str:
     """Return a URL that allows plaintext where it says nothing about TLS."""
-    return url if _sslmode(url) else _with_query(url, "sslmode", "prefer")
+    return url if sslmode(url) else _with_query(url, "sslmode", "prefer")
 
 
 def with_password(url: str, password: str | None) -> str:

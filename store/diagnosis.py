@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from events.position import TopicPartition
-from store.connect import READER_SETTINGS, connect_options, is_local
+from store.connect import READER_SETTINGS, connect_options, is_local, sslmode
 from store.errors import StoreError
 from store.failures import translate
 from store.migrate import pending
@@ -59,9 +60,11 @@ class DatabaseFacts:
     """What was found.
 
     Attributes:
+        sslmode: what the URL says about it.
         local: whether the server is on this machine.
         skew_seconds: how far the server's clock is ahead of this machine's.
         doubt_seconds: how wrong that may be: half of the time that asking took.
+        certificate_days: how long the server's certificate holds; None where nobody looked at it.
         pending: names of the migrations that are missing; what follows is empty then.
         missing_rights: relations and privileges that the role lacks.
     """
@@ -75,6 +78,8 @@ class DatabaseFacts:
     skew_seconds: float
     doubt_seconds: float
     pending: tuple[str, ...]
+    sslmode: str = ""
+    certificate_days: float | None = None
     missing_rights: tuple[tuple[str, str], ...] = ()
     positions: dict[TopicPartition, PositionFacts] | None = None
     open_incidents: int = 0
@@ -101,7 +106,9 @@ async def diagnose(url: str, consumer_group: str, now: Callable[[], datetime]) -
             version=server["version"],
             version_number=server["version_number"],
             in_recovery=server["in_recovery"],
-            encrypted=server["encrypted"],
+            encrypted=_tls(connection) is not None,
+            sslmode=sslmode(url),
+            certificate_days=_certificate_days(connection, answered),
             role=server["role"],
             skew_seconds=(server["time"] - (asked + doubt)).total_seconds(),
             doubt_seconds=doubt.total_seconds(),
@@ -114,6 +121,19 @@ async def diagnose(url: str, consumer_group: str, now: Callable[[], datetime]) -
     finally:
         if connection is not None:
             await connection.close()
+
+
+def _tls(connection: Connection) -> ssl.SSLObject | None:
+    """Return the TLS of a connection as this side has it; before the server there may be a proxy that ends it."""
+    return connection._transport.get_extra_info("ssl_object")  # type: ignore[attr-defined,no-any-return] # noqa: SLF001 - pinned, and tested
+
+
+def _certificate_days(connection: Connection, now: datetime) -> float | None:
+    used = _tls(connection)
+    certificate = used.getpeercert() if used else None  # empty where nobody looked at it
+    if not certificate:
+        return None
+    return (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - now.timestamp()) / 86_400
 
 
 async def _with_tables(found: DatabaseFacts, connection: Connection, consumer_group: str) -> DatabaseFacts:

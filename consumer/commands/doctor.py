@@ -63,12 +63,10 @@ def command(
 async def _examine(settings: Settings) -> list[Finding]:
     from consumer.doctor import findings
 
-    found = [_versions()]
+    found = [_versions(), *findings.of_insecure(insecure=settings.insecure)]
     cluster = await _cluster(settings, found)
     if cluster is not None:
-        servers = settings.kafka_bootstrap_servers
-        now_ms, protocol = time.time() * 1000, settings.kafka_security_protocol
-        found += findings.of_kafka(cluster, settings.consumer_group, servers, now_ms, protocol)
+        found += findings.of_kafka(cluster, settings.consumer_group, settings.kafka, time.time() * 1000)
     database = await _database(settings, found)
     if database is not None:
         found += findings.of_database(database)

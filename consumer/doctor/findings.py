@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from consumer.doctor.cluster import ClusterFacts, TopicFacts
+from consumer.kafka_address import Kafka, KafkaAddress, address
 from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from events.transport import is_local
@@ -19,6 +20,7 @@ POSTGRESQL_MIN = 150_000  # 15, the oldest that is tested
 SKEW_SECONDS_MAX = 2.0  # beyond it lag and latency in seconds are not to be believed; rows never depend on it
 DAYS = 86_400_000
 RETENTION_DAYS_MIN = 7
+CERTIFICATE_DAYS_MIN = 30  # a month is time enough for those who renew by hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,40 +40,74 @@ class Finding:
     remedy: str = ""
 
 
-def of_kafka(
-    facts: ClusterFacts, group: str, bootstrap_servers: str, now_ms: float, protocol: str = "PLAINTEXT"
-) -> Iterator[Finding]:
+def of_kafka(facts: ClusterFacts, group: str, kafka: Kafka, now_ms: float) -> Iterator[Finding]:
     """Say what is wrong with the brokers and the topics."""
-    yield Finding("kafka", "ok", f"{facts.brokers} broker{'' if facts.brokers == 1 else 's'} at {bootstrap_servers}")
-    yield _kafka_tls(bootstrap_servers, protocol)
-    if facts.group_allowed:
-        yield Finding("kafka group", "ok", f"group {group} may be used")
+    asked = address(kafka)
+    yield Finding("kafka", "ok", f"{facts.brokers} broker{'' if facts.brokers == 1 else 's'} at {asked}")
+    yield _kafka_tls(asked)
+    for broker, days in facts.certificate_days.items():
+        yield _certificate("kafka certificate", broker, days)
+    if facts.group_lacks:
+        remedy = f"Grant it: {_grant(asked, 'group', group)}"
+        yield Finding("kafka group", "failed", _lacking(asked, facts.group_lacks, f"group {group}"), remedy)
     else:
-        yield Finding("kafka group", "failed", f"group {group} may not be used", "Grant READ on the group.")
+        yield Finding("kafka group", "ok", f"group {group} may be used")
     for name, topic in facts.topics.items():
-        if topic is None:
-            remedy = "`wex consume` makes it, or correct WEX_TOPICS; if it is there, grant DESCRIBE and READ on it."
-            yield Finding("topic", "failed", f"{name} is not there, or may not be seen", remedy)
-        else:
+        if topic is not None and topic.readable:
             yield from _of_topic(name, topic)
             yield from _of_samples(name, topic, now_ms)
+        elif topic is not None or name in facts.hidden:
+            found = _lacking(asked, "DESCRIBE" if topic is None else "READ", f"topic {name}")
+            yield Finding("topic", "failed", found, f"Grant it: {_grant(asked, 'topic', name)}")
+        else:
+            yield Finding("topic", "failed", f"{name} is not there", "`wex consume` makes it, or correct WEX_TOPICS.")
 
 
-def _kafka_tls(bootstrap_servers: str, protocol: str) -> Finding:
+def of_insecure(*, insecure: bool) -> Iterator[Finding]:
+    """Say that connections may lose their encryption."""
+    if insecure:
+        remedy = "Leave it out; then such a connection is refused instead of made."
+        yield Finding(
+            "insecure", "warning", "plaintext to other machines is allowed (--insecure, WEX_INSECURE)", remedy
+        )
+
+
+def _user(kafka: KafkaAddress) -> str:
+    return (kafka.security.protocol.startswith("SASL_") and kafka.security.sasl_username) or ""
+
+
+def _lacking(kafka: KafkaAddress, right: str, what: str) -> str:
+    return f"{_user(kafka) or 'this client'} lacks {right} on {what}"
+
+
+def _grant(kafka: KafkaAddress, kind: str, name: str) -> str:
+    """Return the command of Kafka that grants what a consumer needs: READ, which includes DESCRIBE."""
+    principal = f"User:{_user(kafka) or '…'}"
+    return (
+        f"`kafka-acls --bootstrap-server {kafka} --add --allow-principal {principal} --operation Read --{kind} {name}`"
+    )
+
+
+def _kafka_tls(kafka: KafkaAddress) -> Finding:
+    protocol = kafka.security.protocol
     if protocol.endswith("SSL"):
         return Finding("kafka tls", "ok", f"the connections are encrypted, the brokers verified ({protocol})")
-    hosts = [server.strip().rpartition(":")[0] for server in bootstrap_servers.split(",")]
+    hosts = [server.strip().rpartition(":")[0] for server in kafka.servers.split(",")]
     if all(is_local(host) for host in hosts):
         return Finding("kafka tls", "ok", "the brokers are on this machine")
     remedy = "Set WEX_KAFKA_SECURITY_PROTOCOL (docs/security.md), or keep the network between them private."
     return Finding("kafka tls", "warning", "the brokers are spoken to without TLS", remedy)
 
 
+def _certificate(check: str, server: str, days: float) -> Finding:
+    if days >= CERTIFICATE_DAYS_MIN:
+        return Finding(check, "ok", f"the certificate of {server} holds for {days:.0f} days")
+    found = f"the certificate of {server} expires in {days:.1f} days"
+    return Finding(check, "warning", found, "Renew it, and have the server take the new one.")
+
+
 def _of_topic(name: str, topic: TopicFacts) -> Iterator[Finding]:
     partitions = f"{topic.partitions} partition{'' if topic.partitions == 1 else 's'}"
-    if not topic.readable:
-        yield Finding("topic", "failed", f"{name} may not be read", "Grant READ on the topic.")
-        return
     if topic.under_replicated:
         found = f"{name}: replicas of {topic.under_replicated} of {partitions} are behind"
         yield Finding("topic", "warning", found, "Look at the brokers.")
@@ -135,6 +171,8 @@ def of_database(facts: DatabaseFacts) -> Iterator[Finding]:
         remedy = "Name the primary in WEX_DATABASE_URL; a replica is for readers only."
         yield Finding("postgresql role", "failed", "the server is a replica and accepts no writes", remedy)
     yield _encryption(facts)
+    if facts.certificate_days is not None:
+        yield _certificate("postgresql certificate", "the server", facts.certificate_days)
     skew, doubt = facts.skew_seconds, facts.doubt_seconds
     found = f"the database's clock is {skew:+.2f} s from this machine's (give or take {doubt:.2f} s)"
     if abs(skew) > SKEW_SECONDS_MAX + doubt:
@@ -149,12 +187,15 @@ def of_database(facts: DatabaseFacts) -> Iterator[Finding]:
 
 
 def _encryption(facts: DatabaseFacts) -> Finding:
-    if facts.encrypted:
-        return Finding("postgresql tls", "ok", "the connection is encrypted")
-    if facts.local:
+    if facts.certificate_days is not None:
+        return Finding("postgresql tls", "ok", "the connection is encrypted, the server verified")
+    if facts.local and facts.sslmode != "require":
         return Finding("postgresql tls", "ok", "the server is on this machine")
-    remedy = "Leave sslmode out of WEX_DATABASE_URL, and TLS is demanded and verified."
-    return Finding("postgresql tls", "warning", "the connection is not encrypted", remedy)
+    found = "the connection is not encrypted"
+    if facts.encrypted:
+        found = f"the connection is encrypted, but sslmode={facts.sslmode} does not verify with whom"
+    remedy = "Leave --insecure out, and sslmode, or say sslmode=verify-full; sslrootcert names the authority."
+    return Finding("postgresql tls", "warning", found, remedy)
 
 
 def _rights(facts: DatabaseFacts) -> Finding:

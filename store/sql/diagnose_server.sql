@@ -3,5 +3,4 @@ SELECT
     current_setting('server_version') AS version,
     current_setting('server_version_num')::integer AS version_number,
     pg_is_in_recovery() AS in_recovery,
-    coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS encrypted,
     current_user::text AS role

@@ -35,6 +35,7 @@ DATABASE = DatabaseFacts(
     version_number=180_001,
     in_recovery=False,
     encrypted=True,
+    certificate_days=90.0,
     local=False,
     role="wex",
     skew_seconds=0.3,
@@ -53,7 +54,7 @@ def not_ok(found: Iterable[Finding]) -> dict[str, str]:
 
 def of_topic(topic: TopicFacts | None, servers: str = "localhost:9092", **more: Any) -> dict[str, str]:
     """What is wrong with a cluster that has this topic."""
-    facts = ClusterFacts(1, {"t": topic}, more.get("group_allowed", True))
+    facts = ClusterFacts(1, {"t": topic}, **more)
     return not_ok(findings.of_kafka(facts, "g", servers, NOW_MS))
 
 
@@ -64,7 +65,7 @@ def of_database(**changed: Any) -> dict[str, str]:
 
 def of_positions(topic: TopicFacts | None = TOPIC, **changed: Any) -> dict[str, str]:
     """What is wrong with positions that differ so from good ones."""
-    cluster = ClusterFacts(1, {"t": topic}, group_allowed=True)
+    cluster = ClusterFacts(1, {"t": topic})
     return not_ok(findings.of_positions(replace(DATABASE, **changed), cluster, "g"))
 
 
@@ -98,7 +99,7 @@ def test_a_topic_that_is_not_right_is_found(changed: dict[str, Any], wrong: dict
 def test_a_missing_topic_a_forbidden_group_and_far_brokers_are_found() -> None:
     """What is not there or not allowed fails; brokers elsewhere without TLS are a warning."""
     assert of_topic(None) == {"topic": "failed"}
-    assert of_topic(TOPIC, group_allowed=False) == {"kafka group": "failed"}
+    assert of_topic(TOPIC, group_lacks="READ") == {"kafka group": "failed"}
     assert of_topic(TOPIC, "localhost:9092,broker.example:9092") == {"kafka tls": "warning"}
     assert of_topic(TOPIC, "[::1]:9092,127.0.0.1:9093") == {}
 
@@ -108,8 +109,13 @@ def test_a_missing_topic_a_forbidden_group_and_far_brokers_are_found() -> None:
     [
         ({"version_number": 149_999}, {"postgresql version": "failed"}),
         ({"in_recovery": True}, {"postgresql role": "failed"}),
-        ({"encrypted": False}, {"postgresql tls": "warning"}),
-        ({"encrypted": False, "local": True}, {}),
+        ({"encrypted": False, "certificate_days": None}, {"postgresql tls": "warning"}),
+        ({"encrypted": False, "certificate_days": None, "local": True}, {}),
+        ({"certificate_days": None, "sslmode": "prefer"}, {"postgresql tls": "warning"}),
+        ({"certificate_days": None, "sslmode": "prefer", "local": True}, {}),
+        ({"certificate_days": None, "sslmode": "require", "local": True}, {"postgresql tls": "warning"}),
+        ({"certificate_days": 29.9}, {"postgresql certificate": "warning"}),
+        ({"certificate_days": 30.0}, {}),
         ({"skew_seconds": -2.5}, {"clock of postgresql": "warning"}),
         ({"skew_seconds": 2.5, "doubt_seconds": 0.6}, {}),
         ({"pending": ("0001_initial",)}, {"migrations": "failed"}),
