@@ -140,17 +140,20 @@ class Settings(BaseSettings):
         """The URL of the database, with its password, for the store alone: never to be shown.
 
         Raises:
-            WexError: plaintext would leave this machine.
+            WexError: plaintext would leave this machine, or nobody says who the user is.
         """
-        from store.connect import PlaintextError, with_password, with_plaintext, with_tls
+        from store.connect import NamelessError, PlaintextError, with_password, with_plaintext, with_tls, with_user
 
         try:
-            url = with_password(self.database_url.get_secret_value(), _revealed(self.database_password))
+            url = with_password(with_user(self.database_url.get_secret_value()), _revealed(self.database_password))
             return with_plaintext(url) if self.insecure else with_tls(url)
         except PlaintextError as error:
             remedy = (
                 "Leave sslmode out, and TLS is verified; or say --insecure, or WEX_INSECURE=true (docs/security.md)."
             )
+            raise WexError(str(error), remedy, ExitCode.USAGE) from None
+        except NamelessError as error:
+            remedy = "Put the user into WEX_DATABASE_URL: postgresql://USER@…"
             raise WexError(str(error), remedy, ExitCode.USAGE) from None
 
 

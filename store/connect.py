@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import re
 import ssl
 from typing import Any, cast
@@ -63,6 +65,10 @@ class PlaintextError(MisconfiguredError):
     """A database on another machine would be spoken to in plaintext."""
 
 
+class NamelessError(MisconfiguredError):
+    """Nobody says as which user a database is spoken to."""
+
+
 def tls(url: str) -> ssl.SSLContext | None:
     """Return a verifying context where one is asked for, or where the URL leaves TLS open and the host is another one.
 
@@ -118,6 +124,25 @@ def with_tls(url: str) -> str:
     if mode in PLAIN and not is_local(url):
         msg = f"PostgreSQL at {describe(url)} is on another machine, and sslmode={mode} allows plaintext"
         raise PlaintextError(msg)
+    return url
+
+
+def with_user(url: str) -> str:
+    """Return a URL of which it is known who the user is: where nobody says it, who runs this process.
+
+    Raises:
+        NamelessError: the process runs under a number that has no name, as containers do.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        try:
+            _understood(url, ssl="disable")
+        except ValueError:
+            return url  # what is wrong with the URL itself is said when it is used
+        except (KeyError, OSError):
+            msg = f"PostgreSQL at {describe(url)}: no user is named, and user id {os.getuid()} has no name here"
+            raise NamelessError(msg) from None
     return url
 
 

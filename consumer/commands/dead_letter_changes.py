@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,7 +56,7 @@ def redrive_command(
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
     wanted = dead_letter_filters.meant(ids, filters, every=every, closed=False)
     url = settings.database
-    done = options.run(_redrive(url, wanted, actor or getpass.getuser(), again=again, dry_run=dry_run))
+    done = options.run(_redrive(url, wanted, options.whoever(actor), again=again, dry_run=dry_run))
     if not done.seen:
         raise WexError("no open dead letter is meant", "`wex dead-letter list --all` has all.", ExitCode.NOT_FOUND)
     _report(done, as_json=as_json, dry_run=dry_run)
@@ -109,7 +108,7 @@ def purge_command(
     if not dry_run:
         if not yes and not click.confirm("Drop them?", err=as_json):
             raise WexError("nothing was changed")
-        purged = options.run(_purge(url, list(found), actor or getpass.getuser(), why))
+        purged = options.run(_purge(url, list(found), options.whoever(actor), why))
     if as_json:
         output.print_json({"meant": len(found), "open": states["open"], "purged": purged, "dry_run": dry_run})
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -56,7 +55,7 @@ def command(
     )
     url = settings.database
     found = options.run(find(url, id, run_id, namespace=namespace, include_deleted=True))
-    event = _event(found, "restored" if restore else "deleted", reason, actor or getpass.getuser())
+    event = _event(found, "restored" if restore else "deleted", reason, options.whoever(actor))
     position = None
     if not dry_run:
         position = options.run(publish(settings.kafka, topic or settings.topics[0], event))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +127,7 @@ def resume_command(
     shown = _standing(settings, partition)
     if not shown.halted:
         raise WexError(f"{partition} is not halted: it is live at {shown.next_offset}", exit_code=ExitCode.REFUSED)
-    _change(resume(url, shown, actor=actor or getpass.getuser(), reason=reason))
+    _change(resume(url, shown, actor=options.whoever(actor), reason=reason))
     _report(Decision(shown, "resumed", shown.next_offset), as_json=as_json)
 
 
@@ -180,7 +179,7 @@ def accept_command(
     if not dry_run:
         if not yes and not click.confirm("Accept that?", err=as_json):
             raise WexError("nothing was changed")
-        _change(_accept(settings, decision, actor or getpass.getuser(), reason))
+        _change(_accept(settings, decision, options.whoever(actor), reason))
     _report(decision, as_json=as_json, dry_run=dry_run)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -125,6 +126,14 @@ def load_settings(**flags: object) -> Settings:
 
     context = click.get_current_context(silent=True)
     return load(**flags, insecure=context.meta.get(INSECURE) if context else None)
+
+
+def whoever(actor: str | None) -> str:
+    """Return who is named, or else who runs this process: a name, or a number where there is none for it."""
+    try:
+        return actor or getpass.getuser()
+    except (KeyError, OSError):
+        return f"user id {os.getuid()}"
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from consumer.commands import options
+from consumer.errors import ExitCode
 from store.migrate import migrations
 from tests.cli.conftest import Wex
 from tests.stack import Servers
@@ -228,3 +231,31 @@ def test_every_command_explains_itself(wex: Wex, name: str) -> None:
     said = wex(name, "--help")
     assert said.exit_code == 0
     assert "Usage: wex" in said.stdout
+
+
+@pytest.fixture
+def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run under a user id that the machine has no name for, as containers do."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "PGUSER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4_000_000_000)
+
+
+@pytest.mark.usefixtures("nameless")
+def test_a_user_id_without_a_name_needs_a_user_in_the_url(
+    wex: Wex, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody says who the user is, that is said with its remedy; the URL or PGUSER may say it."""
+    assert wex("list", "order").exit_code == 0
+    parts = urlsplit(database_url)
+    url = urlunsplit(parts._replace(netloc=f"{parts.hostname}:{parts.port}"))
+    for command in (("list", "order"), ("migrate",), ("get", "order-1")):
+        ended = wex(*command, "--database-url", url)
+        assert (ended.exit_code, "Put the user into WEX_DATABASE_URL" in ended.stderr) == (ExitCode.USAGE, True)
+        assert "user id 4000000000 has no name here" in ended.stderr
+    monkeypatch.setenv("PGUSER", parts.username or "")
+    monkeypatch.setenv("WEX_DATABASE_PASSWORD", parts.password or "")
+    assert wex("list", "order", "--database-url", url).exit_code == 0
+    ended = wex("dead-letter", "redrive", "--all")
+    assert ended.exit_code == ExitCode.NOT_FOUND, ended.stderr
+    assert options.whoever(None) == "user id 4000000000"
