@@ -99,9 +99,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: flags, environment, files with secrets, the running local stack."""
+        """Order the sources: flags, files with secrets (an empty variable does not hide one), environment, local stack."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, _FileSource(settings_cls), _StackSource(settings_cls)
+        return init_settings, _FileSource(settings_cls), env_settings, _StackSource(settings_cls)
 
     @property
     def kafka(self) -> KafkaAddress:
@@ -180,7 +180,7 @@ def secrets() -> list[str]:
 
 def _read(name: str, path: str) -> str:
     variable = f"WEX_{name.upper()}"
-    if os.environ.get(variable):
+    if any(name.upper() == variable and value for name, value in os.environ.items()):  # pydantic takes any case
         message = f"the settings are not usable: both {variable} and {variable}_FILE are set"
         raise WexError(message, "Leave one of them out.", ExitCode.USAGE)
     try:

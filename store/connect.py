@@ -162,7 +162,10 @@ def _addresses(url: str) -> list[tuple[str, str]]:
     """Return every host of a URL with its port: it can name several, or one in its query."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
-    named = unquote(parts.netloc.rpartition("@")[2]) or query.get("host", [""])[-1]  # asyncpg takes the last
+    # After the first @, as asyncpg reads it: what a password that is not percent-encoded hides is no host of ours.
+    named = (
+        unquote(parts.netloc.partition("@")[2] if "@" in parts.netloc else parts.netloc) or query.get("host", [""])[-1]
+    )  # asyncpg takes the last
     port = query.get("port", [""])[-1]
     pairs = [re.fullmatch(r"\[?(.*?)\]?(?::([0-9]*))?", address) for address in named.split(",")]
     return [(pair[1], pair[2] or port) for pair in pairs if pair is not None]

@@ -270,6 +270,7 @@ async def rolling_back(shadow: Shadow) -> AsyncIterator[None]:
             await connection.execute(shadow.sql("drop_new_positions"))
             await connection.execute(shadow.sql("restore_positions"))
             await connection.execute(shadow.sql("disown_dead_letters"))
+            await connection.execute(shadow.sql("create_reopened"))
             await connection.execute(shadow.sql("close_reopened"))
             await connection.execute(shadow.sql("drop_set_aside"))
             await _exchange(connection, shadow, Step.READY)

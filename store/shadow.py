@@ -68,6 +68,10 @@ class Place(NamedTuple):
     group: str
     token: UUID
 
+    def __repr__(self) -> str:
+        """Return it without the URL, which may hold a password."""
+        return f"Place({self.schema!r}, {self.group!r})"
+
 
 class Shadow:
     """One shadow, held by this process alone; an async context manager.

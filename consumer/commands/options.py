@@ -57,12 +57,22 @@ namespace = click.option("--namespace", default="default", show_default=True, he
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
+JOBS_MAX = 64
+JOBS_UNASKED = 8  # each takes two of PostgreSQL's connections, and memory
+
+
+def _jobs() -> int:
+    """Return how many processors this process may use, as far as that is a sensible number of processes."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return min(len(affinity(0)) if affinity else os.cpu_count() or 1, JOBS_UNASKED)
+
+
 jobs = click.option(
     "--jobs",
-    type=click.IntRange(1, 64),
-    default=lambda: os.cpu_count() or 1,
-    show_default="one for each processor",
-    help="How many processes share the partitions, where there is much to fold.",
+    type=click.IntRange(1, JOBS_MAX),
+    default=_jobs,
+    show_default=f"one for each processor, at most {JOBS_UNASKED}",
+    help="How many processes share the partitions, where there is much to fold; two connections each.",
 )
 
 
@@ -147,6 +157,7 @@ def errors_of_the_log() -> Iterator[None]:
     """Turn errors about Kafka and about a shadow into errors with a remedy and an exit code."""
     from consumer.kafka_address import for_people
     from consumer.replay.log_reader import LogLostError
+    from consumer.replay.processes import ProcessDiedError
     from consumer.source import SourceError
     from events.publisher import TopicError
     from store.shadow import BusyError
@@ -157,6 +168,8 @@ def errors_of_the_log() -> Iterator[None]:
         raise for_people(error) from error
     except LogLostError as error:
         raise WexError(str(error), "`wex incidents list` says what a consumer found wrong.") from error
+    except ProcessDiedError as error:
+        raise WexError(str(error), "Run it again; with fewer --jobs if memory is short.") from error
     except BusyError as error:
         raise WexError(str(error), "Wait for it, or stop it.", ExitCode.REFUSED) from error
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
@@ -30,12 +33,16 @@ async def in_processes(work: Callable[[PartT], Coroutine[Any, Any, ResultT]], pa
         Exception: what a part has raised.
         ProcessDiedError: a process ended without an answer.
     """
-    workers = [_Worker(work, part) for part in parts]
+    workers: list[_Worker[PartT, ResultT]] = []
+    waiting = ThreadPoolExecutor(max(1, len(parts)))  # each waits for one, however many there are
     try:
-        return await asyncio.gather(*(worker.result() for worker in workers))
+        for part in parts:
+            workers.append(_Worker(work, part))
+        return await asyncio.gather(*(worker.result(waiting) for worker in workers))
     finally:
         for worker in workers:
             worker.end()
+        waiting.shutdown(wait=False)
 
 
 class _Worker(Generic[PartT, ResultT]):
@@ -46,9 +53,9 @@ class _Worker(Generic[PartT, ResultT]):
         self._process.start()
         theirs.close()  # or its end would not be seen
 
-    async def result(self) -> ResultT:
+    async def result(self, waiting: Executor) -> ResultT:
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(None, self._answer.recv)
+            answer = await asyncio.get_running_loop().run_in_executor(waiting, self._answer.recv)
         except EOFError:
             self._process.join()
             msg = f"process {self._process.pid} ended with {self._process.exitcode} in the midst of its work"
@@ -70,8 +77,18 @@ def _run(work: Callable[[PartT], Coroutine[Any, Any, ResultT]], part: PartT, ans
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             found = runner.run(work(part))
     except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
-        found = error
+        found = _portable(error)
     answer.send(found)
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that arrives as it is, or else one that says the same; where it arose goes with it."""
+    error.add_note("".join(traceback.format_exception(error)))
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - what we have just written
+    except Exception:  # noqa: BLE001 - whatever keeps it from being handed over
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _live_and_die_with_parent() -> None:

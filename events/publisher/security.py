@@ -138,9 +138,18 @@ def _reason(error: Exception) -> str:
 
 
 def stated(client_options: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return a client's options; where none says how Kafka is spoken to, plaintext stays on this machine."""
+    """Return a client's options; where none says how Kafka is spoken to, plaintext stays on this machine.
+
+    Raises:
+        ValueError: there is a context for TLS, and no protocol that would use it.
+    """
     options = dict(client_options or {})
-    return options if "security_protocol" in options else KafkaSecurity().client_options() | options
+    if "security_protocol" in options:
+        return options
+    if options.get("ssl_context") is not None:
+        msg = "an ssl_context is given without a security_protocol; state SSL or SASL_SSL"
+        raise ValueError(msg)
+    return options | KafkaSecurity().client_options()
 
 
 def refuse_plaintext(bootstrap_servers: str | Sequence[str], client_options: Mapping[str, Any]) -> None:

@@ -76,6 +76,16 @@ async def test_a_rebuilt_table_is_the_table(servers: Servers, applied: str, topi
     assert await fetch(applied, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'wex%'") == []
 
 
+async def test_a_swap_of_an_earlier_version_is_taken_back(applied: str, rebuild: Rebuilding) -> None:
+    """What this version keeps beside the old table need not be there: an earlier one did not keep it."""
+    before = await fingerprint(applied)
+    await rebuild().start()
+    await rebuild().swap()
+    await execute(applied, f"DROP TABLE {SCHEMA}.reopened")
+    await rebuild().rollback()
+    assert await fingerprint(applied) == before
+
+
 def without_outputs(event: Event) -> State:
     """A fold with a bug: it forgets what completed executions put out."""
     state = state_of(event)

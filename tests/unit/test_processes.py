@@ -109,3 +109,27 @@ async def test_processes_end_with_the_one_they_work_for(tmp_path: Path) -> None:
             return
         await asyncio.sleep(0.02)
     pytest.fail("processes are left behind")
+
+
+class UnportableError(Exception):
+    """An error that cannot be made again from its message."""
+
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"{one} and {other}")
+
+
+async def failed(number: int) -> int:
+    """Work that fails in a way that cannot be handed over."""
+    raise UnportableError(number, number)
+
+
+async def test_an_error_that_cannot_be_handed_over_is_told_in_its_words() -> None:
+    """Whatever a part raises is an error here, too, and says where it arose."""
+    with pytest.raises(RuntimeError, match="UnportableError: 7 and 7"):
+        await in_processes(failed, [7])
+
+
+async def test_a_failure_is_seen_however_many_others_work() -> None:
+    """No part waits for another to be watched."""
+    with pytest.raises(WexError, match="zero"):
+        await asyncio.wait_for(in_processes(refused, [1, 1, 1, 1, 1, 1, 1, 0]), 60)

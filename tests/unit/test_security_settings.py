@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from consumer.settings import load, secrets
 from events.publisher import ExecutionPublisher, PublishError
 from events.publisher.security import LOCAL_ONLY
 from events.transport import is_local
+from store import connect
 
 CANARY = "canary-5b1f"
 REMOTE_URL = f"postgresql://u:{CANARY}@db.example/d"
@@ -153,3 +155,42 @@ def test_settings_that_do_not_fit_are_named(flags: dict[str, str], said: str) ->
     with pytest.raises(WexError, match=said) as wrong:
         _ = load(**flags).kafka
     assert wrong.value.exit_code == ExitCode.USAGE
+
+
+def test_a_context_without_a_protocol_is_refused() -> None:
+    """A publisher that is given a context for TLS, and no protocol that would use it, does not fall back to plaintext."""
+    with pytest.raises(ValueError, match="without a security_protocol"):
+        ExecutionPublisher("kafka.example:9092", client_options={"ssl_context": ssl.create_default_context()})
+
+
+async def test_an_empty_context_leads_to_no_plaintext() -> None:
+    """A context that is None says nothing: plaintext stays on this machine."""
+    publisher = ExecutionPublisher("kafka.example:9092", client_options={"ssl_context": None})
+    with pytest.raises(PublishError, match="spoken to in plaintext"):
+        await publisher.__aenter__()
+
+
+def test_an_empty_variable_gives_way_to_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What compose makes of a variable that is not set hides no secret from a file."""
+    secret = tmp_path / "password"
+    secret.write_text(f"{CANARY}\n")
+    monkeypatch.setenv("WEX_DATABASE_PASSWORD", "")
+    monkeypatch.setenv("WEX_DATABASE_PASSWORD_FILE", str(secret))
+    password = load().database_password
+    assert password is not None
+    assert password.get_secret_value() == CANARY
+
+
+def test_a_variable_of_any_case_beside_the_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two places for one secret are an error, however the variable is written."""
+    secret = tmp_path / "password"
+    secret.write_text("other")
+    monkeypatch.setenv("wex_database_password", CANARY)
+    monkeypatch.setenv("WEX_DATABASE_PASSWORD_FILE", str(secret))
+    with pytest.raises(WexError, match="both WEX_DATABASE_PASSWORD and WEX_DATABASE_PASSWORD_FILE are set"):
+        load()
+
+
+def test_a_host_hidden_in_a_password_is_another_machine() -> None:
+    """An address is judged as the client reads it: what stands before a second @ is no part of the password."""
+    assert not connect.is_local(f"postgresql://user:{CANARY}@evil.example,@localhost:5432/db")
