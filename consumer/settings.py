@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: flags, files with secrets (an empty variable does not hide one), environment, local stack."""
+        """Order the sources: flags, files with secrets, which no empty variable hides, environment, local stack."""
         del dotenv_settings, file_secret_settings
         return init_settings, _FileSource(settings_cls), env_settings, _StackSource(settings_cls)
 

@@ -36,8 +36,7 @@ async def in_processes(work: Callable[[PartT], Coroutine[Any, Any, ResultT]], pa
     workers: list[_Worker[PartT, ResultT]] = []
     waiting = ThreadPoolExecutor(max(1, len(parts)))  # each waits for one, however many there are
     try:
-        for part in parts:
-            workers.append(_Worker(work, part))
+        workers.extend(_Worker(work, part) for part in parts)  # those that have begun end, too, if one cannot
         return await asyncio.gather(*(worker.result(waiting) for worker in workers))
     finally:
         for worker in workers:

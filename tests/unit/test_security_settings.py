@@ -158,14 +158,17 @@ def test_settings_that_do_not_fit_are_named(flags: dict[str, str], said: str) ->
 
 
 def test_a_context_without_a_protocol_is_refused() -> None:
-    """A publisher that is given a context for TLS, and no protocol that would use it, does not fall back to plaintext."""
+    """A publisher that is given a context for TLS and no protocol does not fall back to plaintext."""
+    options = {"ssl_context": ssl.create_default_context()}
     with pytest.raises(ValueError, match="without a security_protocol"):
-        ExecutionPublisher("kafka.example:9092", client_options={"ssl_context": ssl.create_default_context()})
+        ExecutionPublisher(bootstrap_servers="kafka.example:9092", source="/t", client_options=options)
 
 
 async def test_an_empty_context_leads_to_no_plaintext() -> None:
     """A context that is None says nothing: plaintext stays on this machine."""
-    publisher = ExecutionPublisher("kafka.example:9092", client_options={"ssl_context": None})
+    publisher = ExecutionPublisher(
+        bootstrap_servers="kafka.example:9092", source="/t", client_options={"ssl_context": None}
+    )
     with pytest.raises(PublishError, match="spoken to in plaintext"):
         await publisher.__aenter__()
 
