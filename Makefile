@@ -11,7 +11,7 @@ WORKERS := 3
 SEEDS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench-core bench-replay bench-archive check up down format contract pages requirements clean python
+.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench-core bench-indexes bench-replay bench-archive check up down format contract pages requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -50,6 +50,9 @@ kill-matrix: $(READY) ## Weaken the consumer in thirty ways and see each one cau
 
 bench-core: $(READY) ## Time decoding and folding beside orjson and msgspec; PROFILE=1 shows where it goes.
 	$(BIN)/python -m benchmarks.core $(if $(PROFILE),--profile)
+
+bench-indexes: $(READY) ## Time applying with and without the indexes of lists, and with some that were refused.
+	$(BIN)/python -m benchmarks.indexes
 
 bench-replay: $(READY) ## Time verifying beside the live rate of the same run, EVENTS=1000000 of them.
 	$(BIN)/python -m benchmarks.replay --events $(or $(EVENTS),1000000)

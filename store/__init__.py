@@ -5,8 +5,10 @@ from __future__ import annotations
 from store.batch import Store
 from store.errors import ExecutionQueryError, StoreError
 from store.execution import Execution, ExecutionStats, ExecutionWithWorkflow, Workflow
+from store.filters import Filter
 from store.memory import MemoryStore
 from store.migrate import migrate
+from store.page import Page
 from store.postgres import PostgresStore
 from store.reader import ExecutionReader
 
@@ -16,7 +18,9 @@ __all__ = [
     "ExecutionReader",
     "ExecutionStats",
     "ExecutionWithWorkflow",
+    "Filter",
     "MemoryStore",
+    "Page",
     "PostgresStore",
     "Store",
     "StoreError",

@@ -35,6 +35,8 @@ OPERATOR_SETTINGS = WRITER_SETTINGS | {
 READER_SETTINGS = {
     "application_name": "workflow-executions-reader",
     "statement_timeout": "8s",
+    "plan_cache_mode": "force_custom_plan",  # a plan for any workflow is bad for the largest and for the smallest
+    "jit": "off",  # compiling a page costs more than reading it
     "default_transaction_read_only": "on",
     "timezone": "UTC",
 }

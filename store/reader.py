@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, get_args
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 import asyncpg
@@ -15,28 +14,19 @@ from events.identity import DEFAULT_NAMESPACE
 from events.position import Position
 from events.vocabulary import Status
 from store.errors import ExecutionQueryError, StoreError
-from store.execution import Execution, ExecutionStats, ExecutionWithWorkflow, execution, execution_with_workflow, stats
+from store.execution import ExecutionStats, ExecutionWithWorkflow, execution_with_workflow, stats
+from store.filters import Filter, check_text
+from store.listing import Listing, this_moment
+from store.page import Page
 from store.pool import ReadPool
 from store.statements import statement
 
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
-LIMIT_MAX = 500  # a page for people, or one answer for programs; more is an export
-OFFSET_MAX = 1_000_000  # beyond it PostgreSQL reads and drops more rows than anyone can want
 WAIT_SECONDS = 5.0  # how long a read waits for its own write unless told otherwise
 
-OrderBy = Literal["started_at", "completed_at", "created_at", "updated_at", "duration_ms", "status"]
-OrderDirection = Literal["asc", "desc"]
-
-# Column and direction to the words that replace the marked order of list_executions.sql; nothing else ever does.
-_MARK, _END_MARK = "/* order */", "/* end of order */"
-_NULLS = dict.fromkeys(("completed_at", "duration_ms"), " NULLS LAST")  # elsewhere it would keep an index from serving
-_ORDERS = {
-    (column, direction): f" e.{column} {direction.upper()}{_NULLS.get(column, '')}, e.id {direction.upper()} "
-    for column in get_args(OrderBy)
-    for direction in get_args(OrderDirection)
-}
+StatusFilter = Status | str | Collection[Status | str] | None
 
 
 class ExecutionReader:
@@ -111,51 +101,70 @@ class ExecutionReader:
         workflow_id: str | None,
         limit: int = 50,
         offset: int = 0,
-        status: Status | str | None = None,
+        status: StatusFilter = None,
         order_by: str = "started_at",
         order_direction: str = "desc",
         *,
+        cursor: str | None = None,
         namespace: str = DEFAULT_NAMESPACE,
         include_deleted: bool = False,
         include_payloads: bool = False,
         at_least: Position | None = None,
         timeout: float = WAIT_SECONDS,
-    ) -> builtins.list[Execution]:
-        """Return a page of a workflow's executions, or of all workflows' if None.
-
-        `order_by` is one of `OrderBy`, `order_direction` one of `OrderDirection`. Input, output and the error's detail
-        are left out (None) unless `include_payloads`.
-        """
+    ) -> Page:
+        """Return a page of a workflow's executions, or of all workflows' if None; the options are those of `find`."""
         async with self._query("list executions", at_least, timeout) as connection:
-            _check_text(workflow_id=workflow_id, namespace=namespace)
-            sql = _checked_order(order_by, order_direction)
-            page = _checked_status(status), include_deleted, *_checked_page(limit, offset), include_payloads
-            records = await connection.fetch(sql, namespace, workflow_id, None, *page)
-        return [execution(record) for record in records]
+            wanted = Filter(
+                namespace=namespace, workflow_id=workflow_id, status=status, include_deleted=include_deleted
+            )
+            listing = Listing(wanted, limit, offset, order_by, order_direction, cursor, include_payloads)
+            return await _page(connection, listing)
 
     async def list_by_user(
         self,
         user_id: str,
         limit: int = 50,
         offset: int = 0,
-        status: Status | str | None = None,
+        status: StatusFilter = None,
         order_by: str = "started_at",
         order_direction: str = "desc",
         *,
+        cursor: str | None = None,
         namespace: str = DEFAULT_NAMESPACE,
         include_deleted: bool = False,
         include_payloads: bool = False,
         at_least: Position | None = None,
         timeout: float = WAIT_SECONDS,
-    ) -> builtins.list[Execution]:
-        """Return a page of the executions that a user started; the options are those of `list`."""
+    ) -> Page:
+        """Return a page of the executions that a user started; the options are those of `find`."""
         async with self._query("list executions", at_least, timeout) as connection:
             _check_given(user_id=user_id)
-            _check_text(user_id=user_id, namespace=namespace)
-            sql = _checked_order(order_by, order_direction)
-            page = _checked_status(status), include_deleted, *_checked_page(limit, offset), include_payloads
-            records = await connection.fetch(sql, namespace, None, user_id, *page)
-        return [execution(record) for record in records]
+            wanted = Filter(namespace=namespace, user_id=user_id, status=status, include_deleted=include_deleted)
+            listing = Listing(wanted, limit, offset, order_by, order_direction, cursor, include_payloads)
+            return await _page(connection, listing)
+
+    async def find(
+        self,
+        wanted: Filter,
+        limit: int = 50,
+        offset: int = 0,
+        order_by: str = "started_at",
+        order_direction: str = "desc",
+        *,
+        cursor: str | None = None,
+        include_payloads: bool = False,
+        at_least: Position | None = None,
+        timeout: float = WAIT_SECONDS,
+    ) -> Page:
+        """Return a page of the executions that a filter means.
+
+        `order_by` is one of `OrderBy`: by `completed_at` there is only what has ended. `order_direction` is one of
+        `OrderDirection`. `cursor` is one of the page before or after. Input, output and the error's detail are left
+        out (None) unless `include_payloads`.
+        """
+        async with self._query("list executions", at_least, timeout) as connection:
+            listing = Listing(wanted, limit, offset, order_by, order_direction, cursor, include_payloads)
+            return await _page(connection, listing)
 
     async def stats(
         self,
@@ -190,6 +199,12 @@ class ExecutionReader:
             raise ExecutionQueryError(msg) from error
 
 
+async def _page(connection: Connection, listing: Listing) -> Page:
+    now, place = this_moment(), listing.place()
+    sql, arguments = listing.query(place, now)
+    return listing.page(await connection.fetch(sql, *arguments), place, now)
+
+
 def _check_given(**values: str | None) -> None:
     for name, value in values.items():
         if value is None:  # in SQL it would mean all of them
@@ -199,16 +214,7 @@ def _check_given(**values: str | None) -> None:
 
 def _check_text(**values: str | None) -> None:
     for name, value in values.items():
-        if value is None:
-            continue
-        if "\x00" in value:
-            msg = f"{name} must not contain NUL"
-            raise ValueError(msg)
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            msg = f"{name} must not contain half of a surrogate pair"
-            raise ValueError(msg) from None
+        check_text(name, value)
 
 
 def _checked_uuid(value: UUID | str) -> UUID:
@@ -217,30 +223,3 @@ def _checked_uuid(value: UUID | str) -> UUID:
     except (ValueError, AttributeError, TypeError):
         msg = "id must be a UUID"
         raise ValueError(msg) from None
-
-
-def _checked_status(status: Status | str | None) -> str | None:
-    if status is None or status in {str(s) for s in Status}:
-        return status
-    msg = f"unknown status {status!r}; one of {', '.join(Status)}"
-    raise ValueError(msg)
-
-
-def _checked_order(order_by: str, order_direction: str) -> str:
-    if order_by not in get_args(OrderBy):
-        msg = f"cannot order by {order_by!r}; order_by is one of {', '.join(get_args(OrderBy))}"
-        raise ValueError(msg)
-    direction = str(order_direction).lower()
-    if direction not in get_args(OrderDirection):
-        msg = f"cannot order {order_direction!r}; order_direction is asc or desc"
-        raise ValueError(msg)
-    before, _, rest = statement("list_executions").partition(_MARK)
-    return before + _ORDERS[order_by, direction] + rest.partition(_END_MARK)[2]
-
-
-def _checked_page(limit: int, offset: int) -> tuple[int, int]:
-    for name, value, least, most in (("limit", limit, 1, LIMIT_MAX), ("offset", offset, 0, OFFSET_MAX)):
-        if type(value) is not int or not least <= value <= most:
-            msg = f"{name} must be a whole number from {least} to {most}, not {value!r}"
-            raise ValueError(msg)
-    return limit, offset

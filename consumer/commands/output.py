@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from store.execution import Execution
+    from store.page import Page
 
 PIPE_COLUMNS = 1000
 
@@ -37,9 +38,14 @@ def print_json(value: object) -> None:
     click.echo(orjson.dumps(_plain(value), option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
 
 
-def items(values: Iterable[object]) -> dict[str, list[object]]:
+def items(values: Iterable[object]) -> dict[str, object]:
     """Return a list as programs get it."""
     return {"items": list(values)}
+
+
+def print_page(page: Page) -> None:
+    """Print a page as programs get it: its items, and the cursors of the pages beside it."""
+    print_json(items(page) | {"next_cursor": page.next_cursor, "previous_cursor": page.previous_cursor})
 
 
 def console() -> Console:

@@ -1,4 +1,5 @@
--- One page. The order between the marks is replaced by one from the reader's allow-list.
+-- One page. What stands between the marks is replaced: the filter by conditions of filter_executions.sql, the order by one
+-- of the reader's allow-list.
 SELECT
     e.id,
     e.namespace,
@@ -13,9 +14,9 @@ SELECT
     e.start_reported,
     e.completed_at,
     e.duration_ms,
-    CASE WHEN $8 THEN e.input END AS input,
-    CASE WHEN $8 THEN e.output END AS output,
-    CASE WHEN $8 THEN e.error END AS error,
+    CASE WHEN $1 THEN e.input END AS input,
+    CASE WHEN $1 THEN e.output END AS output,
+    CASE WHEN $1 THEN e.error END AS error,
     e.error_message,
     e.activities_executed,
     e.progress,
@@ -34,11 +35,6 @@ SELECT
     e.updated_at,
     e.applied_at
 FROM execution_rows AS e
-WHERE
-    e.namespace = $1
-    AND ($2::text IS NULL OR e.workflow_id = $2)
-    AND ($3::text IS NULL OR e.created_by = $3)
-    AND ($4::text IS NULL OR e.status = $4)
-    AND ($5 OR e.deleted_at IS NULL)
+WHERE /* filter */ true /* end of filter */
 ORDER BY /* order */ e.started_at DESC, e.id DESC /* end of order */
-LIMIT $6 OFFSET $7
+LIMIT $2 OFFSET $3

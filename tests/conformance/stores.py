@@ -17,7 +17,7 @@ from events.fold import merge, state_of
 from events.position import TopicPartition
 from store import Execution, ExecutionReader, MemoryStore, PostgresStore, Store
 from store.batch import Anchor, Applied, Batch, DeadLetter, Incident, LogRange, Move, WithheldPayload
-from store.reader import LIMIT_MAX
+from store.listing import LIMIT_MAX
 
 Workflows = dict[tuple[str, str], tuple[datetime, str | None]]
 

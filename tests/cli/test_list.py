@@ -1,0 +1,78 @@
+"""`wex list`: its filters and its pages."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from events.position import TopicPartition
+from store import PostgresStore
+from tests.cli.conftest import Wex
+from tests.conformance.stores import Writer
+from tests.lives import BEGIN, event
+
+
+@pytest.fixture
+def written(database_url: str) -> None:
+    """Three executions: one that failed long ago, one that took a second, one that runs since an hour."""
+
+    async def write() -> None:
+        store = PostgresStore(database_url)
+        writer = Writer(store, "g", TopicPartition("executions", 0))
+        await writer.claim()
+        hour_ago = (datetime.now(UTC) - timedelta(hours=1) - BEGIN).total_seconds()
+        await writer.write(
+            [
+                event("failed", 9, run="old", user_id="ann", error={"message": "Card declined", "type": "Card"}),
+                event("completed", 20, run="quick", started_at=BEGIN, duration_ms=1000, labels={"team": "a"}),
+                event("started", hour_ago, run="runs", workflow_id="other", user_id="ann"),
+            ]
+        )
+        await store.close()
+
+    asyncio.run(write())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "runs"),
+    [
+        ((), ["runs", "old", "quick"]),
+        (("invoice", "--user", "ann"), ["old"]),
+        (("--status", "failed", "--status", "running"), ["runs", "old"]),
+        (("--open",), ["runs"]),
+        (("--ended", "--order-by", "completed_at"), ["quick", "old"]),
+        (("--since", "2h"), ["runs"]),
+        (("--until", "2026-01-01T00:00:05Z"), ["quick"]),
+        (("--ended-since", "2026-01-01T00:00:20", "--ended-until", "1h"), ["quick"]),
+        (("--label", "team=a"), ["quick"]),
+        (("--min-duration", "1s", "--max-duration", "1m"), ["quick"]),
+        (("--error", "DECLINED", "--error-type", "Card"), ["old"]),
+        (("--incomplete",), ["old"]),
+        (("--contested",), []),
+        (("--overdue", "1d"), []),
+        (("--attempt", "1", "--orchestrator", "temporal", "--offset", "2"), ["quick"]),
+    ],
+)
+@pytest.mark.usefixtures("written")
+def test_options_narrow_a_list(wex: Wex, arguments: tuple[str, ...], runs: list[str]) -> None:
+    """Each option of `wex list` narrows it, and all of them hold together."""
+    said = wex("list", *arguments, "--json")
+    assert said.exit_code == 0, said.stderr
+    assert [item["temporal_run_id"] for item in said.json["items"]] == runs
+
+
+@pytest.mark.usefixtures("written")
+def test_a_page_says_how_to_go_on(wex: Wex) -> None:
+    """A page that is not the last says with which cursor to go on, to people on standard error."""
+    first = wex("list", "-n", "2")
+    _, _, cursor = first.stderr.strip().partition("there are more: add --cursor ")
+    last = wex("list", "-n", "2", "--cursor", cursor, "--json").json
+    assert [item["temporal_run_id"] for item in last["items"]] == ["quick"]
+    assert last["next_cursor"] is None
+    back = wex("list", "-n", "2", "--cursor", last["previous_cursor"], "--json").json
+    assert [item["temporal_run_id"] for item in back["items"]] == ["runs", "old"]
+    assert wex("list", "-n", "3").stderr == ""
+    refused = wex("list", "--status", "failed", "--cursor", cursor)
+    assert (refused.exit_code, "belongs to another filter" in refused.stderr) == (2, True)
