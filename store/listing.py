@@ -13,6 +13,7 @@ from store.conditions import Condition, between_marks, narrowed
 from store.cursors import Cursor
 from store.execution import execution
 from store.filters import Filter, check_number
+from store.freshness import Freshness
 from store.page import Page
 from store.statements import statement
 
@@ -84,7 +85,13 @@ class Listing:
         sql = between_marks(statement("list_executions"), "order", _WORDS[self.order_by, direction])
         return narrowed(sql, conditions, [self.include_payloads, self.limit + 1, self.offset])
 
-    def page(self, records: Sequence[asyncpg.Record], place: Cursor | None, now: datetime) -> Page:
+    def page(
+        self,
+        records: Sequence[asyncpg.Record],
+        place: Cursor | None,
+        now: datetime,
+        freshness: Freshness | None = None,
+    ) -> Page:
         """Return the page that the rows of the statement make."""
         more = len(records) > self.limit
         found = [execution(record) for record in records[: self.limit]]
@@ -92,7 +99,7 @@ class Listing:
         if backward:
             found.reverse()
         if not found:
-            return Page()
+            return Page(freshness=freshness)
         moment = place.moment if place else now
         before = more if backward else place is not None or self.offset > 0
         after = more or backward
@@ -100,6 +107,7 @@ class Listing:
             found,
             self._cursor(found[-1], moment) if after else None,
             self._cursor(found[0], moment, backward=True) if before else None,
+            freshness,
         )
 
     def _cursor(self, beside: Any, moment: datetime, *, backward: bool = False) -> str:  # noqa: ANN401 - its order's column is any

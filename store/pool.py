@@ -64,6 +64,16 @@ class ReadPool:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise translate(error, self._url) from error
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Lend one moment of the database, for as long as the block lasts."""
+        async with (
+            self.lend() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await connection.execute(statement("read_freshness"))  # the first statement takes the snapshot
+            yield Snapshot(self._url, connection)
+
     async def wait_until_applied(self, position: Position, timeout_seconds: float) -> None:
         """Return once the table has applied the record at a position.
 
@@ -83,3 +93,29 @@ class ReadPool:
                 msg = f"{position} was not applied within {timeout_seconds:g} s (applied up to {next_offset})"
                 raise UnavailableError(msg)
             await asyncio.sleep(POLL_SECONDS)
+
+
+class Snapshot(ReadPool):
+    """A pool of one connection that only ever sees one moment; it can be shared between tasks, which take turns."""
+
+    def __init__(self, url: str, connection: Connection) -> None:
+        super().__init__(url)
+        self._connection = connection
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[Connection]:
+        """Lend the connection."""
+        async with self._turn:
+            try:
+                yield self._connection
+            except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+                raise translate(error, self._url) from error
+
+    async def wait_until_applied(self, position: Position, timeout_seconds: float) -> None:  # noqa: ARG002 - a moment does not change
+        """Return if the moment has the record at a position.
+
+        Raises:
+            UnavailableError: it has not.
+        """
+        await super().wait_until_applied(position, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -16,15 +17,17 @@ from events.vocabulary import Status
 from store.errors import ExecutionQueryError, StoreError
 from store.execution import ExecutionStats, ExecutionWithWorkflow, execution_with_workflow, stats
 from store.filters import Filter, check_text
+from store.freshness import Freshness, freshness
 from store.listing import Listing, this_moment
 from store.page import Page
-from store.pool import ReadPool
+from store.pool import POLL_SECONDS, ReadPool
 from store.statements import statement
 
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 WAIT_SECONDS = 5.0  # how long a read waits for its own write unless told otherwise
+POLL_SECONDS_MAX = 0.25  # how often at least a waiting reader looks at an execution
 
 StatusFilter = Status | str | Collection[Status | str] | None
 
@@ -181,9 +184,62 @@ class ExecutionReader:
             records = await connection.fetch(statement("count_by_status"), namespace, workflow_id, include_deleted)
         return stats(records)
 
-    async def any_exists(self, *, namespace: str = DEFAULT_NAMESPACE) -> bool:
+    async def wait_for(
+        self,
+        id: UUID | str,  # noqa: A002 - the column's name
+        status: StatusFilter = None,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        at_least: Position | None = None,
+        timeout: float = WAIT_SECONDS,
+    ) -> ExecutionWithWorkflow:
+        """Return an execution once it has this status, or one of these, or has ended in whatever way.
+
+        Raises:
+            ExecutionQueryError: it has not, within the timeout; the message says what it has instead.
+        """
+        wanted = Filter(status=status).statuses
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + timeout, POLL_SECONDS
+        while True:
+            found = await self.get_by_id(
+                id, namespace=namespace, at_least=at_least, timeout=max(0, deadline - loop.time())
+            )
+            if found is not None and (found.status in wanted or found.status.terminal):
+                return found
+            if loop.time() >= deadline:
+                msg = f"Failed to wait for execution {id}: after {timeout:g} s it "
+                raise ExecutionQueryError(msg + (f"is {found.status}" if found else "does not exist"))
+            await asyncio.sleep(min(pause, max(0, deadline - loop.time())))
+            pause = min(2 * pause, POLL_SECONDS_MAX)
+
+    async def freshness(self, *, at_least: Position | None = None, timeout: float = WAIT_SECONDS) -> Freshness:
+        """Return how far each partition is applied."""
+        async with self._query("read the freshness", at_least, timeout) as connection:
+            return freshness(await connection.fetch(statement("read_freshness")))
+
+    @asynccontextmanager
+    async def snapshot(self, *, at_least: Position | None = None, timeout: float = WAIT_SECONDS) -> AsyncIterator[Self]:
+        """Lend a reader of one moment: all its answers fit together, and its `freshness` is that of each.
+
+        The moment is held for as long as the block lasts, which keeps PostgreSQL from cleaning up: be quick.
+        """
+        try:
+            if at_least is not None:
+                await self._pool.wait_until_applied(at_least, timeout)
+            async with self._pool.snapshot() as pool:
+                yield type(self)(pool)
+        except StoreError as error:
+            if isinstance(error, ExecutionQueryError):
+                raise
+            msg = f"Failed to take a snapshot: {error}"
+            raise ExecutionQueryError(msg) from error
+
+    async def any_exists(
+        self, *, namespace: str = DEFAULT_NAMESPACE, at_least: Position | None = None, timeout: float = WAIT_SECONDS
+    ) -> bool:
         """Whether the namespace has any execution at all, hidden ones included."""
-        async with self._query("look for executions", None, 0) as connection:
+        async with self._query("look for executions", at_least, timeout) as connection:
             _check_text(namespace=namespace)
             return bool(await connection.fetchval(statement("any_execution"), namespace))
 
@@ -202,7 +258,9 @@ class ExecutionReader:
 async def _page(connection: Connection, listing: Listing) -> Page:
     now, place = this_moment(), listing.place()
     sql, arguments = listing.query(place, now)
-    return listing.page(await connection.fetch(sql, *arguments), place, now)
+    # Read before the page, so that the page has at least what it says.
+    applied = freshness(await connection.fetch(statement("read_freshness")))
+    return listing.page(await connection.fetch(sql, *arguments), place, now, applied)
 
 
 def _check_given(**values: str | None) -> None:

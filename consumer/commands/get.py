@@ -12,6 +12,7 @@ from consumer.commands import options, output
 from consumer.errors import ExitCode, WexError
 
 if TYPE_CHECKING:
+    from events.position import Position
     from store.execution import ExecutionWithWorkflow
 
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--run-id", metavar="RUN", help="One run of a Temporal workflow id; the latest where absent.")
 @options.namespace
 @click.option("--include-deleted", is_flag=True, help="Find it even if it is deleted.")
+@options.own_write
 @options.database_url
 @options.data_dir
 @options.as_json
@@ -29,6 +31,8 @@ def command(
     run_id: str | None,
     namespace: str,
     include_deleted: bool,
+    at_least: Position | None,
+    timeout: float,
     database_url: str | None,
     data_dir: Path | None,
     as_json: bool,
@@ -40,7 +44,8 @@ def command(
     """
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
     url = settings.database
-    found = options.run(find(url, id, run_id, namespace=namespace, include_deleted=include_deleted))
+    wait = {"at_least": at_least, "timeout": timeout}
+    found = options.run(find(url, id, run_id, namespace=namespace, include_deleted=include_deleted, **wait))
     if as_json:
         output.print_json(found)
     else:
@@ -48,7 +53,13 @@ def command(
 
 
 async def find(
-    url: str, id_: str, run_id: str | None, *, namespace: str, include_deleted: bool = False
+    url: str,
+    id_: str,
+    run_id: str | None,
+    *,
+    namespace: str,
+    include_deleted: bool = False,
+    **wait: Any,  # noqa: ANN401 - handed on to the reader
 ) -> ExecutionWithWorkflow:
     """Return an execution by its id or by its names.
 
@@ -59,10 +70,11 @@ async def find(
 
     async with ExecutionReader.connect(url) as reader:
         found = None
+        hidden: dict[str, Any] = {"namespace": namespace, "include_deleted": include_deleted}
         if run_id is None and (uuid := _uuid(id_)) is not None:
-            found = await reader.get_by_id(uuid, namespace=namespace, include_deleted=include_deleted)
+            found = await reader.get_by_id(uuid, **hidden, **wait)
         if found is None:
-            found = await reader.get(id_, run_id, namespace=namespace, include_deleted=include_deleted)
+            found = await reader.get(id_, run_id, **hidden, **wait)
         exists = found is not None or await reader.any_exists(namespace=namespace)
     if found is not None:
         return found

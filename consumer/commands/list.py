@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from store.filters import Filter
     from store.page import Page
 
-PAGE = ("limit", "offset", "order_by", "order_direction", "cursor", "include_payloads")
+PAGE = ("limit", "offset", "order_by", "order_direction", "cursor", "include_payloads", "at_least", "timeout")
 
 
 @click.command("list")
@@ -28,6 +28,7 @@ PAGE = ("limit", "offset", "order_by", "order_direction", "cursor", "include_pay
 @click.option("--order-direction", default="desc", show_default=True, help="asc or desc.")
 @options.namespace
 @click.option("--payloads", "include_payloads", is_flag=True, help="With --json: input, output and error detail too.")
+@options.own_write
 @options.database_url
 @options.data_dir
 @options.as_json

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from consumer.errors import ExitCode, WexError
 
 if TYPE_CHECKING:
     from consumer.settings import Settings
+    from events.position import Position
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -96,6 +98,33 @@ class Time(click.ParamType[datetime]):
         except ValueError:
             self.fail(f"{value!r} is no time like 2026-11-24T03:00:00Z", param, ctx)
         return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+class PositionType(click.ParamType["Position"]):
+    """A position as `wex publish` prints it."""
+
+    name = "POSITION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Position:  # noqa: ANN401 - click's signature
+        """Read a position."""
+        from events.position import Position
+
+        found = re.fullmatch(r"(.+)/([0-9]{1,9})@([0-9]{1,18})", value)
+        if found is None:
+            self.fail(f"{value!r} is no position like workflow-executions/4@0", param, ctx)
+        return Position(found[1], int(found[2]), int(found[3]))
+
+
+def own_write(command: Command) -> Command:
+    """Add the options by which a read waits for one's own write."""
+    for option in (
+        click.option(
+            "--timeout", type=click.FloatRange(0), default=5.0, show_default=True, help="Seconds to wait for it."
+        ),
+        click.option("--at-least", type=PositionType(), help="Wait until this is applied: what `wex publish` printed."),
+    ):
+        command = option(command)
+    return command
 
 
 def scope(command: Command) -> Command:

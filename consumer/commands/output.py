@@ -44,8 +44,9 @@ def items(values: Iterable[object]) -> dict[str, object]:
 
 
 def print_page(page: Page) -> None:
-    """Print a page as programs get it: its items, and the cursors of the pages beside it."""
-    print_json(items(page) | {"next_cursor": page.next_cursor, "previous_cursor": page.previous_cursor})
+    """Print a page as programs get it: its items, the cursors of the pages beside it, and how fresh it is."""
+    cursors = {"next_cursor": page.next_cursor, "previous_cursor": page.previous_cursor}
+    print_json(items(page) | cursors | {"freshness": page.freshness.partitions})
 
 
 def console() -> Console:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,26 +16,33 @@ if TYPE_CHECKING:
 @click.command("stats")
 @click.argument("workflow_id")
 @options.namespace
+@options.own_write
 @options.database_url
 @options.data_dir
 @options.as_json
 def command(
-    *, workflow_id: str, namespace: str, database_url: str | None, data_dir: Path | None, as_json: bool
+    *,
+    workflow_id: str,
+    namespace: str,
+    database_url: str | None,
+    data_dir: Path | None,
+    as_json: bool,
+    **wait: Any,  # noqa: ANN401 - handed on to the reader
 ) -> None:
     """Count and time the executions of a workflow; deleted ones count nowhere."""
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
-    stats = options.run(_stats(settings.database, workflow_id, namespace))
+    stats = options.run(_stats(settings.database, workflow_id, namespace=namespace, **wait))
     if as_json:
         output.print_json(stats)
     else:
         print_stats(stats)
 
 
-async def _stats(url: str, workflow_id: str, namespace: str) -> ExecutionStats:
+async def _stats(url: str, workflow_id: str, **asked: Any) -> ExecutionStats:  # noqa: ANN401 - handed on to the reader
     from store.reader import ExecutionReader
 
     async with ExecutionReader.connect(url) as reader:
-        return await reader.stats(workflow_id, namespace=namespace)
+        return await reader.stats(workflow_id, **asked)
 
 
 def print_stats(stats: ExecutionStats) -> None:

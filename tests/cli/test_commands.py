@@ -78,7 +78,12 @@ def test_a_deleted_execution_is_hidden_and_can_be_restored(wex: Wex) -> None:
 def test_an_empty_list_says_why(wex: Wex) -> None:
     """An empty list tells an empty table from a filter that matches nothing."""
     assert "there is no execution" in wex("list").stdout
-    assert wex("list", "--json").json == {"items": [], "next_cursor": None, "previous_cursor": None}
+    assert wex("list", "--json").json == {
+        "items": [],
+        "next_cursor": None,
+        "previous_cursor": None,
+        "freshness": [],
+    }
     publish(wex, "completed")
     apply(wex)
     assert wex("list", "--status", "failed").stdout == "no execution matches\n"

@@ -76,3 +76,16 @@ def test_a_page_says_how_to_go_on(wex: Wex) -> None:
     assert wex("list", "-n", "3").stderr == ""
     refused = wex("list", "--status", "failed", "--cursor", cursor)
     assert (refused.exit_code, "belongs to another filter" in refused.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("written")
+def test_a_read_waits_for_ones_own_write(wex: Wex) -> None:
+    """`--at-least` takes what `wex publish` printed, and a list says how far it is applied."""
+    for command in (("list",), ("get", "invoice-42"), ("stats", "invoice")):
+        assert wex(*command, "--at-least", "executions/0@2").exit_code == 0
+        late = wex(*command, "--at-least", "executions/0@3", "--timeout", "0")
+        assert (late.exit_code, "executions/0@3 was not applied within 0 s" in late.stderr) == (5, True)
+        wrong = wex(*command, "--at-least", "executions")
+        assert (wrong.exit_code, "is no position like workflow-executions/4@0" in wrong.stderr) == (2, True)
+    [applied] = wex("list", "--json").json["freshness"]
+    assert (applied["topic"], applied["partition"], applied["next_offset"]) == ("executions", 0, 3)

@@ -13,7 +13,7 @@ import pytest
 
 from events import Event, Status, execution_id, fold, row
 from events.position import Position
-from store import ExecutionQueryError, ExecutionReader, PostgresStore
+from store import ExecutionQueryError, ExecutionReader, Filter, PostgresStore
 from store.errors import MisconfiguredError, UnavailableError
 from store.execution import stats
 from store.listing import LIMIT_MAX, OFFSET_MAX, OrderBy
@@ -355,6 +355,9 @@ async def test_a_read_waits_for_its_own_write(reader: ExecutionReader, writer: W
         (lambda r, p: r.list("w", at_least=p, timeout=0), "list executions"),
         (lambda r, p: r.list_by_user("u", at_least=p, timeout=0), "list executions"),
         (lambda r, p: r.stats("w", at_least=p, timeout=0.05), "get execution stats"),
+        (lambda r, p: r.find(Filter(), at_least=p, timeout=0), "list executions"),
+        (lambda r, p: r.any_exists(at_least=p, timeout=0), "look for executions"),
+        (lambda r, p: r.freshness(at_least=p, timeout=0), "read the freshness"),
     ],
 )
 async def test_waiting_ends_with_a_clear_error(
@@ -405,5 +408,5 @@ async def test_a_reader_of_nothing_says_so(empty_database_url: str, unused_tcp_p
         async with ExecutionReader.connect(empty_database_url + "x"):
             pass
     async with ExecutionReader.connect(empty_database_url) as reader:
-        with pytest.raises(ExecutionQueryError, match=r'Failed to list executions: .*"execution_rows" does not exist'):
+        with pytest.raises(ExecutionQueryError, match=r'Failed to list executions: .*"positions" does not exist'):
             await reader.list("w")
