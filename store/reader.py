@@ -14,11 +14,13 @@ import asyncpg
 from events.identity import DEFAULT_NAMESPACE
 from events.position import Position
 from events.vocabulary import Status
+from store.asking import WAIT_SECONDS, checked_uuid
 from store.errors import ExecutionQueryError, StoreError
 from store.execution import ExecutionStats, ExecutionWithWorkflow, execution_with_workflow, stats
 from store.filters import Filter, check_text
 from store.freshness import Freshness, freshness
 from store.listing import Listing, this_moment
+from store.neighbours import Neighbours
 from store.page import Page
 from store.pool import POLL_SECONDS, ReadPool
 from store.statements import statement
@@ -26,13 +28,12 @@ from store.statements import statement
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
-WAIT_SECONDS = 5.0  # how long a read waits for its own write unless told otherwise
 POLL_SECONDS_MAX = 0.25  # how often at least a waiting reader looks at an execution
 
 StatusFilter = Status | str | Collection[Status | str] | None
 
 
-class ExecutionReader:
+class ExecutionReader(Neighbours):
     """Answers questions about executions; safe to share between tasks.
 
         async with ExecutionReader.connect(url) as reader:
@@ -41,9 +42,6 @@ class ExecutionReader:
     Every method takes `at_least`, the position of one's own write, and waits until the table has applied it; and every
     method raises `ExecutionQueryError`, whose message is `Failed to <what>: <reason>`.
     """
-
-    def __init__(self, pool: ReadPool) -> None:
-        self._pool = pool
 
     @classmethod
     def connect(cls, url: str) -> Self:
@@ -95,7 +93,7 @@ class ExecutionReader:
         async with self._query("get execution", at_least, timeout) as connection:
             _check_text(namespace=namespace)
             record = await connection.fetchrow(
-                statement("get_execution_by_id"), _checked_uuid(id), namespace, include_deleted
+                statement("get_execution_by_id"), checked_uuid(id), namespace, include_deleted
             )
         return execution_with_workflow(record) if record else None
 
@@ -243,17 +241,6 @@ class ExecutionReader:
             _check_text(namespace=namespace)
             return bool(await connection.fetchval(statement("any_execution"), namespace))
 
-    @asynccontextmanager
-    async def _query(self, what: str, at_least: Position | None, timeout: float) -> AsyncIterator[Connection]:
-        try:
-            if at_least is not None:
-                await self._pool.wait_until_applied(at_least, timeout)
-            async with self._pool.lend() as connection:
-                yield connection
-        except (StoreError, ValueError) as error:
-            msg = f"Failed to {what}: {error}"
-            raise ExecutionQueryError(msg) from error
-
 
 async def _page(connection: Connection, listing: Listing) -> Page:
     now, place = this_moment(), listing.place()
@@ -273,11 +260,3 @@ def _check_given(**values: str | None) -> None:
 def _check_text(**values: str | None) -> None:
     for name, value in values.items():
         check_text(name, value)
-
-
-def _checked_uuid(value: UUID | str) -> UUID:
-    try:
-        return value if isinstance(value, UUID) else UUID(value)
-    except (ValueError, AttributeError, TypeError):
-        msg = "id must be a UUID"
-        raise ValueError(msg) from None

@@ -12,6 +12,7 @@ from consumer.errors import ExitCode, WexError
 
 if TYPE_CHECKING:
     from store.filters import Filter
+    from store.page import Page
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _MILLISECOND = timedelta(milliseconds=1)
@@ -70,6 +71,7 @@ def filters(command: Command) -> Command:
         click.option("--overdue", "overdue_for", type=Duration(), help="Pending, although due so long ago."),
         click.option("--incomplete", is_flag=True, help="Ended, and nobody reported the start."),
         click.option("--contested", is_flag=True, default=None, help="Two reports claim different ends."),
+        click.option("--temporal-workflow", "temporal_workflow_id", metavar="ID", help="Runs of this id in Temporal."),
         click.option("--attempt", type=int, metavar="N", help="In this attempt."),
         click.option("--orchestrator", metavar="NAME", help="Run by this orchestrator."),
         click.option("--error-type", metavar="TYPE", help="With an error of this type."),
@@ -91,7 +93,7 @@ def filters(command: Command) -> Command:
     return command
 
 
-def filter_of(*, min_duration: timedelta | None, max_duration: timedelta | None, **values: Any) -> Filter:  # noqa: ANN401 - the options say what they are
+def filter_of(*, min_duration: timedelta | None = None, max_duration: timedelta | None = None, **values: Any) -> Filter:  # noqa: ANN401 - the options say what they are
     """Return the filter that the options of `filters` make, with more of its fields.
 
     Raises:
@@ -99,10 +101,18 @@ def filter_of(*, min_duration: timedelta | None, max_duration: timedelta | None,
     """
     from store.filters import Filter
 
-    values["status"] = values["status"] or None
+    values["status"] = values.get("status") or None
     for name, value in (("min_duration_ms", min_duration), ("max_duration_ms", max_duration)):
         values[name] = value if value is None else value // _MILLISECOND
     try:
         return Filter(**values)
     except ValueError as error:
         raise WexError(str(error), exit_code=ExitCode.USAGE) from error
+
+
+async def find(url: str, wanted: Filter, page: dict[str, Any]) -> Page:
+    """Return a page of the executions that a filter means."""
+    from store.reader import ExecutionReader
+
+    async with ExecutionReader.connect(url) as reader:
+        return await reader.find(wanted, **page)

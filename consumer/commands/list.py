@@ -50,8 +50,7 @@ def command(
         output.print_page(found)
     elif found:
         output.print_executions(found)
-        if found.next_cursor:
-            click.echo(f"there are more: add --cursor {found.next_cursor}", err=True)
+        output.print_next(found)
     elif any_exists:
         click.echo("no execution matches")
     else:

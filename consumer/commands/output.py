@@ -100,19 +100,41 @@ def status_text(status: str) -> str:
     return f"[{style}]{status}[/{style}]" if style else status
 
 
-def print_executions(executions: Sequence[Execution]) -> None:
-    """Print executions as a table; the error stands with the failed ones."""
+def print_next(page: Page) -> None:
+    """Say on standard error how to go on where a page is not the last."""
+    if page.next_cursor:
+        click.echo(f"there are more: add --cursor {page.next_cursor}", err=True)
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a plain table; the last column may go over several lines."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, no_wrap=title != titles[-1], overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_one_line(cell)) for cell in row))
+    console().print(table)
+
+
+def print_executions(executions: Sequence[Execution], beside: Sequence[str] = (), heading: str = "") -> None:
+    """Print executions as a table, with a text beside each; the error stands with the failed ones."""
     from rich.markup import escape
     from rich.table import Table
 
     with_errors = any(execution.error_message for execution in executions)
     table = Table(box=None, pad_edge=False, header_style="bold")
+    if beside:
+        table.add_column(heading, no_wrap=True)
     for title in ("STATUS", "WORKFLOW", "TEMPORAL WORKFLOW ID", "STARTED", "TOOK", "BY"):
         table.add_column(title, no_wrap=title != "TEMPORAL WORKFLOW ID")
     if with_errors:
         table.add_column("ERROR", overflow="fold")
-    for execution in executions:
+    for number, execution in enumerate(executions):
         cells = [
+            *beside[number : number + 1],
             status_text(execution.status),
             escape(_one_line(execution.workflow_id)),
             escape(_one_line(execution.temporal_workflow_id)),

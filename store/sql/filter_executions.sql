@@ -33,3 +33,4 @@ WHERE
     AND (e.started_at, e.id) > ($22, $23) -- started_at_above
     AND (e.completed_at, e.id) < ($24, $25) -- completed_at_below
     AND (e.completed_at, e.id) > ($26, $27) -- completed_at_above
+    AND e.id = any($28::uuid []) -- ids

@@ -234,7 +234,22 @@ def test_help_names_every_command_and_imports_none(wex: Wex) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["consume", "migrate", "publish", "get", "list", "stats", "delete", "dead-letter", "incidents"]
+    "name",
+    [
+        "consume",
+        "migrate",
+        "publish",
+        "get",
+        "list",
+        "tree",
+        "chain",
+        "stuck",
+        "top-errors",
+        "stats",
+        "delete",
+        "dead-letter",
+        "incidents",
+    ],
 )
 def test_every_command_explains_itself(wex: Wex, name: str) -> None:
     """Each command has a help text with its options."""

@@ -13,6 +13,8 @@ from tests.cli.conftest import Wex
 from tests.conformance.stores import Writer
 from tests.lives import BEGIN, event
 
+PARENT = {"temporal_workflow_id": "invoice-42", "temporal_run_id": "quick"}
+
 
 @pytest.fixture
 def written(database_url: str) -> None:
@@ -27,7 +29,7 @@ def written(database_url: str) -> None:
             [
                 event("failed", 9, run="old", user_id="ann", error={"message": "Card declined", "type": "Card"}),
                 event("completed", 20, run="quick", started_at=BEGIN, duration_ms=1000, labels={"team": "a"}),
-                event("started", hour_ago, run="runs", workflow_id="other", user_id="ann"),
+                event("started", hour_ago, run="runs", workflow_id="other", user_id="ann", parent=PARENT),
             ]
         )
         await store.close()
@@ -89,3 +91,38 @@ def test_a_read_waits_for_ones_own_write(wex: Wex) -> None:
         assert (wrong.exit_code, "is no position like workflow-executions/4@0" in wrong.stderr) == (2, True)
     [applied] = wex("list", "--json").json["freshness"]
     assert (applied["topic"], applied["partition"], applied["next_offset"]) == ("executions", 0, 3)
+
+
+@pytest.mark.usefixtures("written")
+def test_trees_and_chains_are_shown(wex: Wex) -> None:
+    """`wex tree` and `wex chain` show relatives to people and programs, and end with 3 where there is no execution."""
+    tree = wex("tree", "invoice-42", "--run-id", "quick")
+    assert tree.exit_code == 0, tree.stderr
+    heading, top, below = tree.stdout.splitlines()
+    assert heading.startswith("EXECUTION")
+    assert (top[0] != " ", below[:2]) == (True, "  ")
+    relatives = wex("tree", "invoice-42", "--run-id", "quick", "--json").json
+    assert [(r["depth"], r["execution"]["temporal_run_id"]) for r in relatives["items"]] == [(0, "quick"), (1, "runs")]
+    assert relatives["complete"] is True
+    assert "raise --limit or --depth" in wex("tree", "invoice-42", "--run-id", "quick", "--depth", "0").stderr
+    chain = wex("chain", "invoice-42", "--run-id", "old")
+    assert (chain.exit_code, chain.stdout.split()[0], "+0" in chain.stdout) == (0, "PLACE", True)
+    for command in ("tree", "chain"):
+        missing = wex(command, "nothing")
+        assert (missing.exit_code, "no execution 'nothing'" in missing.stderr) == (3, True)
+        assert wex(command, "invoice-42", "--limit", "0").exit_code == 2
+
+
+@pytest.mark.usefixtures("written")
+def test_the_stuck_and_the_frequent_errors_are_shown(wex: Wex) -> None:
+    """`wex stuck` and `wex top-errors` show what stands out, and say so where nothing does."""
+    assert "LAST EVENT" in wex("stuck", "30m").stdout
+    assert wex("stuck", "2h").stdout == "nothing is stuck\n"
+    [item] = wex("stuck", "30m", "--workflow", "other", "--json").json["items"]
+    assert item["temporal_run_id"] == "runs"
+    assert wex("stuck", "soon").exit_code == 2
+    assert wex("top-errors").stdout == "no error in that time\n"
+    errors = wex("top-errors", "--since", "2026-01-01", "--workflow", "invoice")
+    assert "Card declined" in errors.stdout
+    found = wex("top-errors", "--since", "2026-01-01", "--json").json
+    assert (found["considered"], found["complete"], found["items"][0]["type"]) == (1, True, "Card")

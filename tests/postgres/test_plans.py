@@ -14,10 +14,12 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from store.conditions import Condition, narrowed
 from store.connect import READER_SETTINGS
 from store.cursors import Cursor
 from store.filters import Filter
 from store.listing import Listing
+from store.statements import statement
 from tests.conftest import database
 from tests.postgres.many_rows import BEGIN, SECONDS_EACH, make_many
 from tests.stack import Servers
@@ -59,6 +61,10 @@ class Planner:
     def run(self, sql: str) -> None:
         """Change the session."""
         self._runner.run(self._connection.execute(sql))
+
+    def fetchval(self, sql: str) -> Any:
+        """Ask for one value."""
+        return self._runner.run(self._connection.fetchval(sql))
 
     def page(self, wanted: Filter, order_by: str, direction: str, place: Cursor | None) -> Plan:
         """Run the statement of a page."""
@@ -207,3 +213,23 @@ def test_a_plan_for_any_value_would_be_bad_for_most(planner: Planner) -> None:
     planner.run("SET plan_cache_mode = force_custom_plan")
     assert generic.indexes == {"by_start"}
     assert generic.read > 50 * PAGE
+
+
+def test_a_tree_and_a_chain_read_their_own_rows(planner: Planner) -> None:
+    """Children are found by their parent and runs by their links, however many others there are."""
+    top = planner.fetchval("SELECT gen_id(100)")
+    family = planner.explain(statement("read_family"), "default", top, False, 10, 501)
+    assert family.indexes == {"pkey", "by_parent"}
+    assert family.read == 2
+    before = planner.explain(statement("read_run_before"), "default", "t26", "r105", False)
+    assert (before.indexes, before.read) == ({"by_next_run"}, 1)
+    behind = planner.explain(statement("read_run"), top, "default", False)
+    assert (behind.indexes, behind.read) == ({"pkey"}, 1)
+
+
+def test_frequent_errors_are_counted_among_the_latest(planner: Planner) -> None:
+    """Counting errors reads those of the time asked for, and no others."""
+    wanted = [*Filter(completed_since=HOUR).conditions(NOW), Condition("ended"), Condition("with_error")]
+    plan = planner.explain(*_flat(narrowed(statement("top_errors"), wanted, [100_000, 20])))
+    assert plan.indexes == {"with_error"}
+    assert 100 < plan.read < 250  # one in twenty of 3,600
