@@ -41,7 +41,7 @@ def command(
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
     wanted = filters.filter_of(**given)
     asked = {"limit": limit, "at_least": at_least, "timeout": timeout}
-    found = options.run(_top_errors(settings.database_url.get_secret_value(), wanted, asked))
+    found = options.run(_top_errors(settings.database, wanted, asked))
     if as_json:
         rest = {"considered": found.considered, "complete": found.complete}
         output.print_json(output.items(found.errors) | rest)

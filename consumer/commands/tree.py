@@ -40,7 +40,7 @@ def command(
     is none.
     """
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
-    found = options.run(_tree(settings.database_url.get_secret_value(), id, run_id, asked))
+    found = options.run(_tree(settings.database, id, run_id, asked))
     family.show(found, id, asked["namespace"], as_json=as_json, indent="  ")
 
 

@@ -55,5 +55,5 @@ GRANT SELECT, INSERT ON public.dead_letters, public.withheld_payloads, public.in
 GRANT SELECT ON public.execution_rows, public.schema_migrations TO wex_consumer;
 
 GRANT SELECT ON public.workflow_executions, public.execution_rows, public.workflows, public.users TO wex_reader;
--- A read that waits for its own write looks at how far the table is, and nothing else.
-GRANT SELECT (topic, partition, next_offset) ON public.positions TO wex_reader;
+-- A read that waits for its own write looks at how far the table is, and how long ago it came there.
+GRANT SELECT (topic, partition, next_offset, state, moved_at) ON public.positions TO wex_reader;
