@@ -97,7 +97,7 @@ async def test_each_role_has_exactly_its_privileges(roles: str) -> None:
     assert await held(roles, "wex_consumer") == {table: each[0] for table, each in EXPECTED.items()}
     assert await held(roles, "wex_reader") == {table: each[1] for table, each in EXPECTED.items()}
     columns = {(r["relname"], r["attname"]) for r in await fetch(roles, COLUMNS, "wex_reader")}
-    assert columns == {("positions", "topic"), ("positions", "partition"), ("positions", "next_offset")}
+    assert columns == {("positions", each) for each in ("topic", "partition", "next_offset", "state", "moved_at")}
     for role in ("wex_consumer", "wex_reader"):
         assert await fetch(roles, SEQUENCES, role) == []
         assert [tuple(r) for r in await fetch(roles, SCHEMA, role)] == [(False,)]
