@@ -97,11 +97,11 @@ def _gzip(data: Buffer, room: int) -> bytearray:
 
 
 def _snappy(data: Buffer, room: int) -> bytearray:
+    blocks = list(_xerial_blocks(data)) if bytes(data[: len(XERIAL)]) == XERIAL else [data]
+    if sum(map(cramjam.snappy.decompress_raw_len, blocks)) > room:  # before anything of it takes memory
+        raise BeyondRoomError(room)
     inflated = bytearray()
-    for block in _xerial_blocks(data) if bytes(data[: len(XERIAL)]) == XERIAL else [data]:
-        if len(inflated) + cramjam.snappy.decompress_raw_len(block) > room:
-            inflated.clear()
-            raise BeyondRoomError(room)
+    for block in blocks:
         inflated += memoryview(cramjam.snappy.decompress_raw(block))
     return inflated
 
