@@ -36,12 +36,15 @@ from store.migrate import migrate, migrations
 BATCH = 500  # executions
 PARTITION = TopicPartition("benchmark", 0)
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-LISTS = "0004"  # the migration whose indexes are judged
 
-# What each database has beside the migrations; the first stops before the indexes of lists.
+# The migrations that are judged, and before which some databases stop: the indexes of lists, and the statistics.
+STOP_BEFORE = {"before": "0004", "before statistics": "0005"}
+# What each database has beside the migrations.
 DATABASES: dict[str, list[str]] = {
     "before": [],
+    "before statistics": [],
     "now": [],
+    "now, no durations": ["DROP INDEX workflow_executions_by_duration"],
     "and labels": ["CREATE INDEX ON workflow_executions USING gin (labels jsonb_path_ops) WHERE labels IS NOT NULL"],
     "and last event of open": [
         "CREATE INDEX ON workflow_executions (namespace, updated_at) WHERE completed_at IS NULL"
@@ -94,7 +97,7 @@ class Database:
 
     async def make(self) -> None:
         """Migrate, add the indexes, claim."""
-        wanted = [each for each in migrations() if self.name != "before" or each.version < LISTS]
+        wanted = [each for each in migrations() if each.version < STOP_BEFORE.get(self.name, "9999")]
         await migrate(self._url, wanted)
         connection = await asyncpg.connect(self._url)
         for sql in DATABASES[self.name]:

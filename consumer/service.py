@@ -15,6 +15,7 @@ from consumer.chunk import Chunk, Prepared, Refusal
 from consumer.core import Core
 from consumer.dead_letter_limit import DeadLetterLimit
 from consumer.fetch_loop import FetchLoop
+from consumer.merge_loop import MergeLoop
 from consumer.monitoring.log_events import tell
 from consumer.monitoring.metrics import Metrics
 from consumer.monitoring.observer import Observer
@@ -39,6 +40,7 @@ from consumer.work import (
 from events.position import TopicPartition
 from store.batch import Batch, Store
 from store.errors import FencedError, MisconfiguredError, RefusedError, UnavailableError
+from store.merging import StatisticsMerger
 
 TICK_SECONDS = 1.0  # the loop looks around at least this often, which is also the watchdog's beat
 HOUSEKEEPING_SECONDS = 5.0  # how often an idle consumer looks at its claims, and Kafka is told how far the table is
@@ -61,6 +63,7 @@ class Service:
         beat: called whenever the loop turns.
         metrics: where everything is counted.
         limit: how many dead letters are too many.
+        merger: keeps the statistics, if this consumer is to.
     """
 
     def __init__(
@@ -74,11 +77,13 @@ class Service:
         beat: Callable[[], None] = lambda: None,
         metrics: Metrics | None = None,
         limit: DeadLetterLimit | None = None,
+        merger: StatisticsMerger | None = None,
     ) -> None:
         self.core = Core()
         self.metrics = metrics or Metrics(time.time)
         self._observer = Observer(self.core, self.metrics)
         self._limit = limit or DeadLetterLimit()
+        self._merge_loop = merger and MergeLoop(merger, self.metrics)
         self._store = store
         self._make_source = make_source
         self._group = consumer_group
@@ -111,6 +116,8 @@ class Service:
                     stalls.run_for_ever(),
                 )
                 background = [tasks.create_task(each) for each in for_ever]
+                if self._merge_loop:
+                    background.append(tasks.create_task(self._merge_loop.run_for_ever()))
                 if self._until_caught_up:
                     background.append(tasks.create_task(self._stop_when_caught_up()))
                 await self._decide_until_finished(tasks)

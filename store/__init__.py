@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from store.batch import Store
 from store.errors import ExecutionQueryError, StoreError
-from store.execution import Execution, ExecutionStats, ExecutionWithWorkflow, Workflow
+from store.execution import Execution, ExecutionWithWorkflow, Workflow
 from store.filters import Filter
 from store.memory import MemoryStore
 from store.migrate import migrate
 from store.page import Page
 from store.postgres import PostgresStore
 from store.reader import ExecutionReader
+from store.statistics import ExecutionStats, Timing
 
 __all__ = [
     "Execution",
@@ -24,6 +25,7 @@ __all__ = [
     "PostgresStore",
     "Store",
     "StoreError",
+    "Timing",
     "Workflow",
     "migrate",
 ]

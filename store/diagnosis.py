@@ -34,6 +34,9 @@ CONSUMER_RIGHTS = tuple(
         ("withheld_payloads", "select insert"),
         ("incidents", "select insert"),
         ("schema_migrations", "select"),
+        ("statistics_deltas", "select insert delete"),
+        ("execution_statistics", "select insert update delete"),
+        ("statistics_mark", "select update"),
     )
     for privilege in privileges.split()
 )

@@ -91,6 +91,18 @@ async def find(shadow: Shadow, scope: Scope) -> list[Count]:
     return await count(shadow)
 
 
+async def count_miscounted(shadow: Shadow) -> int:
+    """Return how many counts of the statistics are not those of the executions."""
+    async with shadow.use() as connection:
+        return int(await connection.fetchval(shadow.sql("count_miscounted")))
+
+
+async def mend_statistics(shadow: Shadow) -> None:
+    """Count what is missing in the statistics."""
+    async with shadow.use() as connection:
+        await connection.execute(shadow.sql("mend_statistics"))
+
+
 async def count(shadow: Shadow) -> list[Count]:
     """Count what was found."""
     async with shadow.use() as connection:

@@ -1,9 +1,8 @@
-"""What readers get: executions with plain Python values, and what is counted over them."""
+"""What readers get: executions with plain Python values."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -50,25 +49,6 @@ class ExecutionWithWorkflow(Execution):
     workflow: Workflow
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionStats:
-    """Counts and durations (in milliseconds) of a workflow's executions.
-
-    Attributes:
-        by_status: executions by status; a status that does not occur counts 0.
-        success_rate: percent; completed ÷ (completed + failed + cancelled + terminated + timed_out), None if that is 0.
-    """
-
-    total: int
-    by_status: Counter[str]
-    avg_duration_ms: float | None
-    min_duration_ms: int | None
-    max_duration_ms: int | None
-    success_rate: float | None
-
-
-RATED_STATUSES = (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.TERMINATED, Status.TIMED_OUT)
-
 _COLUMNS = tuple(field.name for field in fields(Execution))
 
 
@@ -86,21 +66,6 @@ def execution_with_workflow(record: asyncpg.Record) -> ExecutionWithWorkflow:
         created_at=record["workflows_created_at"],
     )
     return ExecutionWithWorkflow(**_values(record), workflow=workflow)
-
-
-def stats(records: list[asyncpg.Record]) -> ExecutionStats:
-    """Return the statistics from counts and sums per status."""
-    by_status = Counter({str(r["status"]): int(r["executions"]) for r in records})
-    timed = sum(r["timed"] for r in records)
-    rated = sum(by_status[status] for status in RATED_STATUSES)
-    return ExecutionStats(
-        total=sum(by_status.values()),
-        by_status=by_status,
-        avg_duration_ms=float(sum(r["duration_ms_sum"] or 0 for r in records) / timed) if timed else None,
-        min_duration_ms=min((r["duration_ms_min"] for r in records if r["timed"]), default=None),
-        max_duration_ms=max((r["duration_ms_max"] for r in records if r["timed"]), default=None),
-        success_rate=100 * by_status[Status.COMPLETED] / rated if rated else None,
-    )
 
 
 def _values(record: asyncpg.Record) -> dict[str, Any]:

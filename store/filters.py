@@ -75,7 +75,7 @@ class Filter:
         for name in _TEXTS:
             check_text(name, getattr(self, name))
         for name in (*_TIMES, *_AGES):
-            _check_time(name, getattr(self, name), ages_only=name in _AGES)
+            check_time(name, getattr(self, name), ages_only=name in _AGES)
         for name, (least, most) in _NUMBERS.items():
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name), least, most)
@@ -124,16 +124,16 @@ class Filter:
                 yield Condition(name, (value,))
         for name in _TIMES:
             if (value := getattr(self, name)) is not None:
-                yield Condition(name, (_instant(value, now),))
+                yield Condition(name, (instant(value, now),))
         if self.labels:
             yield Condition("labels", (orjson.dumps(dict(self.labels)).decode(),))
         for name in ("error_type", "error_text"):
             if (value := getattr(self, name)) is not None:
                 yield Condition(name, (value,))
         if self.silent_for is not None:
-            yield Condition("silent_since", (_instant(self.silent_for, now),))
+            yield Condition("silent_since", (instant(self.silent_for, now),))
         if self.overdue_for is not None:
-            yield Condition("due_before", (_instant(self.overdue_for, now),))
+            yield Condition("due_before", (instant(self.overdue_for, now),))
 
 
 def ago(text: str) -> timedelta:
@@ -184,7 +184,12 @@ def check_number(name: str, value: object, least: int, most: int) -> None:
         raise ValueError(msg)
 
 
-def _check_time(name: str, value: object, *, ages_only: bool) -> None:
+def check_time(name: str, value: object, *, ages_only: bool = False) -> None:
+    """Refuse what is neither a time that an event can have nor how long ago.
+
+    Raises:
+        ValueError: naming it.
+    """
     if value is None:
         return
     if isinstance(value, timedelta):
@@ -231,7 +236,8 @@ def _summed(parts: list[tuple[str, str]]) -> dict[str, int]:
     return sums
 
 
-def _instant(value: When, now: datetime) -> datetime:
+def instant(value: When, now: datetime) -> datetime:
+    """Return the time that is meant at a moment."""
     return max(TIME_MIN, now - value) if isinstance(value, timedelta) else value
 
 

@@ -16,7 +16,7 @@ from events.position import Position
 from events.vocabulary import Status
 from store.asking import WAIT_SECONDS, checked_uuid
 from store.errors import ExecutionQueryError, StoreError
-from store.execution import ExecutionStats, ExecutionWithWorkflow, execution_with_workflow, stats
+from store.execution import ExecutionWithWorkflow, execution_with_workflow
 from store.filters import Filter, check_text
 from store.freshness import Freshness, freshness
 from store.listing import Listing, this_moment
@@ -24,6 +24,7 @@ from store.neighbours import Neighbours
 from store.page import Page
 from store.pool import POLL_SECONDS, ReadPool
 from store.statements import statement
+from store.statistics import Statistics
 
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -33,7 +34,7 @@ POLL_SECONDS_MAX = 0.25  # how often at least a waiting reader looks at an execu
 StatusFilter = Status | str | Collection[Status | str] | None
 
 
-class ExecutionReader(Neighbours):
+class ExecutionReader(Neighbours, Statistics):
     """Answers questions about executions; safe to share between tasks.
 
         async with ExecutionReader.connect(url) as reader:
@@ -166,21 +167,6 @@ class ExecutionReader(Neighbours):
         async with self._query("list executions", at_least, timeout) as connection:
             listing = Listing(wanted, limit, offset, order_by, order_direction, cursor, include_payloads)
             return await _page(connection, listing)
-
-    async def stats(
-        self,
-        workflow_id: str,
-        *,
-        namespace: str = DEFAULT_NAMESPACE,
-        include_deleted: bool = False,
-        at_least: Position | None = None,
-        timeout: float = WAIT_SECONDS,
-    ) -> ExecutionStats:
-        """Return counts by status, durations in milliseconds and the success rate in percent of a workflow."""
-        async with self._query("get execution stats", at_least, timeout) as connection:
-            _check_text(workflow_id=workflow_id, namespace=namespace)
-            records = await connection.fetch(statement("count_by_status"), namespace, workflow_id, include_deleted)
-        return stats(records)
 
     async def wait_for(
         self,

@@ -18,6 +18,7 @@ from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from store import differences
 from store.differences import Scope
+from store.merging import merge
 from store.replay_scope import ReplayScope
 from store.shadow import Shadow, Standing
 
@@ -133,11 +134,13 @@ async def note_topics(shadow: Shadow) -> None:
 
 
 async def make_deferred(shadow: Shadow) -> None:
-    """Make the indexes and foreign keys that were put off, each in a transaction of its own."""
+    """Make the indexes and foreign keys that were put off, each in a transaction of its own, and the statistics."""
     async with shadow.use() as connection:
         while await connection.fetchval(shadow.sql("count_deferred")):
             await connection.execute(shadow.sql("make_deferred"))
         await connection.execute(shadow.sql("analyze_shadow"))
+        await connection.execute(shadow.sql("count_shadow"))
+        await merge(connection)
 
 
 async def carry(shadow: Shadow) -> None:

@@ -142,6 +142,7 @@ def make_service(
     from consumer.dead_letter_limit import DeadLetterLimit
     from consumer.service import Service
     from consumer.source import Source
+    from store.merging import StatisticsMerger
     from store.postgres import PostgresStore
 
     return Service(
@@ -160,4 +161,5 @@ def make_service(
         beat=beat,
         metrics=metrics,
         limit=DeadLetterLimit(settings.dead_letters_in_a_row_max, settings.dead_letters_percent_max),
+        merger=StatisticsMerger(settings.database),
     )

@@ -25,5 +25,5 @@ def command(*, settings: Settings, asked: Question, apply: bool, as_json: bool) 
     """
     verdict = verdicts.run(settings, asked, quiet=as_json, repair=apply)
     verdicts.report(verdict, as_json=as_json, repair=True, applied=apply)
-    if verdict.different and not apply:
+    if not verdict.equal and not apply:
         raise click.exceptions.Exit(ExitCode.DIFFERENT)

@@ -1,20 +1,34 @@
-"""`wex stats`: counts and durations of a workflow."""
+"""`wex stats`: how many, how well and how long; of all time or a window, of each workflow, and step by step."""
 
 from __future__ import annotations
 
+from dataclasses import fields
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from consumer.commands import options, output
+from consumer.commands import filters, options, output
+from consumer.errors import ExitCode, WexError
 
 if TYPE_CHECKING:
-    from store.execution import ExecutionStats
+    from store.statistics import ExecutionStats, Timing
+
+DURATIONS = ("avg_duration_ms", "min_duration_ms", "max_duration_ms")
+PERCENTILES = ("p50_ms", "p90_ms", "p95_ms", "p99_ms")
 
 
 @click.command("stats")
-@click.argument("workflow_id")
+@click.argument("workflow_id", required=False)
+@click.option("--since", type=filters.When(), help="From then on; 2d is two days ago.")
+@click.option("--until", type=filters.When(), help="Before then.")
+@click.option("--by", type=click.Choice(["workflow"]), help="Of each workflow, those with most executions first.")
+@click.option(
+    "--every", type=filters.Duration(), help="Of each step, of the last day unless told: 5m, 1h, 1d and so on."
+)
+@click.option("--percentiles", is_flag=True, help="With percentiles of the duration, within 1 %.")
+@click.option("--include-deleted", is_flag=True, help="With deleted ones; looks at each execution of a workflow.")
 @options.namespace
 @options.own_write
 @options.database_url
@@ -22,38 +36,135 @@ if TYPE_CHECKING:
 @options.as_json
 def command(
     *,
-    workflow_id: str,
-    namespace: str,
+    by: str | None,
+    every: timedelta | None,
+    percentiles: bool,
+    include_deleted: bool,
     database_url: str | None,
     data_dir: Path | None,
     as_json: bool,
-    **wait: Any,  # noqa: ANN401 - handed on to the reader
+    **asked: Any,  # noqa: ANN401 - handed on to the reader
 ) -> None:
-    """Count and time the executions of a workflow; deleted ones count nowhere."""
+    """Count, rate and time the executions of a workflow, or of all; deleted ones count nowhere.
+
+    What starts is counted by the time of its start; what ends, with its success rate and duration, by that of its end.
+    A window is widened to whole five minutes, a series to whole steps; days are those of UTC.
+    """
+    if sum((bool(by), bool(every), include_deleted)) > 1:
+        msg = "--by, --every and --include-deleted exclude each other"
+        raise WexError(msg, "Ask one after the other.", ExitCode.USAGE)
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
-    stats = options.run(_stats(settings.database, workflow_id, namespace=namespace, **wait))
-    if as_json:
-        output.print_json(stats)
+    if every:
+        _show_series(options.run(_series(settings.database, every, asked | {"percentiles": percentiles})), as_json)
+    elif by:
+        _show_workflows(options.run(_by_workflow(settings.database, asked | {"percentiles": percentiles})), as_json)
     else:
-        print_stats(stats)
+        stats = options.run(_stats(settings.database, asked | {"include_deleted": include_deleted}))
+        if as_json:
+            output.print_json(as_object(stats))
+        else:
+            print_stats(stats, percentiles=percentiles)
 
 
-async def _stats(url: str, workflow_id: str, **asked: Any) -> ExecutionStats:  # noqa: ANN401 - handed on to the reader
+async def _stats(url: str, asked: dict[str, Any]) -> ExecutionStats:
     from store.reader import ExecutionReader
 
     async with ExecutionReader.connect(url) as reader:
-        return await reader.stats(workflow_id, **asked)
+        return await reader.stats(**asked)
 
 
-def print_stats(stats: ExecutionStats) -> None:
-    """Print the counts, the durations and the success rate with its denominator."""
-    rated = sum(stats.by_status[status] for status in ("completed", "failed", "cancelled", "terminated", "timed_out"))
-    rate = "-" if stats.success_rate is None else f"{stats.success_rate:.1f} % of {rated} that ended"
-    shown: list[tuple[str, object]] = [("executions", stats.total), ("success rate", rate)]
+async def _by_workflow(url: str, asked: dict[str, Any]) -> dict[str, ExecutionStats]:
+    from store.reader import ExecutionReader
+
+    async with ExecutionReader.connect(url) as reader:
+        return await reader.stats_by_workflow(**asked)
+
+
+async def _series(url: str, step: timedelta, asked: dict[str, Any]) -> list[ExecutionStats]:
+    from store.reader import ExecutionReader
+
+    given = {name: value for name, value in asked.items() if name not in ("since", "until") or value is not None}
+    async with ExecutionReader.connect(url) as reader:
+        return await reader.series(step=step, **given)
+
+
+def as_object(stats: ExecutionStats) -> dict[str, object]:
+    """Return statistics as programs get them."""
+    told: dict[str, object] = {each.name: getattr(stats, each.name) for each in fields(stats)}
+    told |= {name: getattr(stats, name) for name in (*DURATIONS, "failed")}
+    return told | {"freshness": stats.freshness.partitions}
+
+
+def print_stats(stats: ExecutionStats, *, percentiles: bool = False) -> None:
+    """Print the counts, the rates with their denominators, and the durations."""
+    shown: list[tuple[str, object]] = [("executions", stats.total)]
     shown += [(f"  {status}", count) for status, count in stats.by_status.most_common()]
+    if stats.since or stats.until:
+        shown += [("window", f"{_moment(stats.since)} to {_moment(stats.until)}")]
+        shown += [("ended in it", stats.ended.total())]
+        shown += [(f"  {status}", count) for status, count in stats.ended.most_common()]
+    shown += [("success rate", _rate(stats.success_rate, stats.rated, "that ended"))]
+    if stats.chains != stats.rated:
+        shown += [("  by chain", _rate(stats.chain_success_rate, stats.chains, "chains that ended"))]
     shown += [
-        ("average duration", output.duration(stats.avg_duration_ms)),
-        ("shortest", output.duration(stats.min_duration_ms)),
-        ("longest", output.duration(stats.max_duration_ms)),
+        ("average duration", output.duration(stats.duration.avg_ms)),
+        ("shortest", output.duration(stats.duration.min_ms)),
+        ("longest", output.duration(stats.duration.max_ms)),
     ]
+    if percentiles:
+        shown += [
+            (f"  {name[:-3]}", value) for name, value in zip(PERCENTILES, _percentiles(stats.duration), strict=True)
+        ]
+    if stats.queue_delay.count:
+        delays = dict(zip(PERCENTILES, _percentiles(stats.queue_delay), strict=True))
+        shown += [("queue delay", f"{delays['p50_ms']} (p50), {delays['p99_ms']} (p99), of {stats.queue_delay.count}")]
     output.print_card(shown)
+
+
+def _show_workflows(found: dict[str, ExecutionStats], as_json: bool) -> None:
+    if as_json:
+        output.print_json(output.items({"workflow_id": name} | as_object(stats) for name, stats in found.items()))
+    elif found:
+        _print_table("WORKFLOW", list(found.items()))
+    else:
+        click.echo("no execution in that time")
+
+
+def _show_series(found: list[ExecutionStats], as_json: bool) -> None:
+    if as_json:
+        output.print_json(output.items(as_object(stats) for stats in found))
+    else:
+        _print_table("FROM", [(_moment(stats.since), stats) for stats in found])
+
+
+def _print_table(title: str, rows: list[tuple[str, ExecutionStats]]) -> None:
+    with_percentiles = any(stats.duration.p50_ms is not None for _, stats in rows)
+    titles = [title, "STARTED", "ENDED", "FAILED", "SUCCESS", "AVERAGE"]
+    titles += [name[:-3].upper() for name in PERCENTILES] if with_percentiles else []
+    output.print_table(
+        titles,
+        (
+            [
+                name,
+                str(stats.total),
+                str(stats.ended.total()),
+                str(stats.failed),
+                "-" if stats.success_rate is None else f"{stats.success_rate:.1f} %",
+                output.duration(stats.duration.avg_ms),
+                *(_percentiles(stats.duration) if with_percentiles else ()),
+            ]
+            for name, stats in rows
+        ),
+    )
+
+
+def _percentiles(timing: Timing) -> list[str]:
+    return [output.duration(getattr(timing, name)) for name in PERCENTILES]
+
+
+def _rate(rate: float | None, of: int, what: str) -> str:
+    return "-" if rate is None else f"{rate:.1f} % of {of} {what}"
+
+
+def _moment(moment: datetime | None) -> str:
+    return "…" if moment is None else f"{moment:%Y-%m-%d %H:%M}Z"

@@ -107,8 +107,9 @@ def report(verdict: Verdict, *, as_json: bool, repair: bool = False, applied: bo
         click.echo(f"unverifiable   {by_relation(verdict.unverifiable)}")
     output.print_card(_summary(verdict))
     if repair:
-        done = f"mended: {verdict.repaired} executions" if applied else "nothing was changed; --apply mends"
-        click.echo(done if verdict.different else "nothing to mend")
+        statistics = ", and the statistics" if verdict.miscounted else ""
+        done = f"mended: {verdict.repaired} executions{statistics}" if applied else "nothing was changed; --apply mends"
+        click.echo("nothing to mend" if verdict.equal else done)
 
 
 def _summary(verdict: Verdict) -> list[tuple[str, object]]:
@@ -120,6 +121,7 @@ def _summary(verdict: Verdict) -> list[tuple[str, object]]:
         ("refused", f"{folded.refused} of which the table has no dead letter" if folded.refused else None),
         ("executions", f"{verdict.executions:,}"),
         ("different", by_relation(verdict.counts) if verdict.counts else "none: the table equals the log"),
+        ("statistics", f"{verdict.miscounted} counts are wrong" if verdict.miscounted else None),
     ]
 
 
@@ -164,7 +166,7 @@ def _short(value: object) -> str:
 
 def _for_programs(verdict: Verdict, *, repair: bool, applied: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "equal": not verdict.different,
+        "equal": verdict.equal,
         "executions": verdict.executions,
         "records": verdict.folded.records,
         "events": verdict.folded.events,
@@ -172,6 +174,7 @@ def _for_programs(verdict: Verdict, *, repair: bool, applied: bool) -> dict[str,
         "refused": verdict.folded.refused,
         "different": verdict.different,
         "counts": [each._asdict() for each in verdict.counts],
+        "miscounted": verdict.miscounted,
         "unverifiable": sum(each.rows for each in verdict.unverifiable),
         "gone": list(verdict.coverage.gone),
         "positions": [

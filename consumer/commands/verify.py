@@ -25,5 +25,5 @@ def command(*, settings: Settings, asked: Question, as_json: bool) -> None:
     """
     verdict = verdicts.run(settings, asked, quiet=as_json)
     verdicts.report(verdict, as_json=as_json)
-    if verdict.different:
+    if not verdict.equal:
         raise click.exceptions.Exit(ExitCode.DIFFERENT)

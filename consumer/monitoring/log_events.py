@@ -42,6 +42,7 @@ LogEvent = Literal[
     "publishing_rests",
     "payload_undecodable",
     "run_refused",
+    "statistics_not_merged",
 ]
 
 LOGGER = logging.getLogger("consumer")
@@ -121,6 +122,11 @@ LOG_EVENTS: dict[LogEvent, Meaning] = {
     ),
     "database_failed": Meaning(
         logging.WARNING, "PostgreSQL or Kafka does not answer; the same is tried again", "Is it up, is its disk full?"
+    ),
+    "statistics_not_merged": Meaning(
+        logging.WARNING,
+        "what was counted is not merged into the statistics, which stay right and become slower to read",
+        "For minutes: does PostgreSQL answer, and has the consumer's role its rights?",
     ),
     "database_misconfigured": Meaning(
         logging.ERROR,

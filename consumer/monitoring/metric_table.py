@@ -22,6 +22,7 @@ MetricName = Literal[
     "wex_batch_records",
     "wex_prepare_seconds",
     "wex_apply_seconds",
+    "wex_statistics_merge_seconds",
     "wex_ready",
     "wex_loop_silent_seconds",
     "wex_partitions",
@@ -141,6 +142,12 @@ METRICS: dict[MetricName, Metric] = {
         "histogram",
         "time of a transaction, its commit included",
         "Growing: look at the database (locks, disk, autovacuum). At 8 s statements are ended.",
+        buckets=SECONDS,
+    ),
+    "wex_statistics_merge_seconds": Metric(
+        "histogram",
+        "time to merge what was counted into the statistics, beside the applying; one consumer of all does it",
+        "Growing: look at the database. None for minutes while events come: the log says `statistics_not_merged`.",
         buckets=SECONDS,
     ),
     "wex_ready": Metric(

@@ -69,6 +69,7 @@ class Verdict:
         described: the first of what differs.
         unverifiable_described: the first of what cannot be verified.
         search: where the deciding events of what is described lie.
+        miscounted: counts of the statistics that the executions contradict; None if not all of them were asked for.
         repaired: rows that were mended.
     """
 
@@ -81,12 +82,18 @@ class Verdict:
     described: Sequence[Difference] = ()
     unverifiable_described: Sequence[Difference] = ()
     search: Search = field(default_factory=lambda: Search(()))
+    miscounted: int | None = None
     repaired: int = 0
 
     @property
     def different(self) -> int:
         """How many rows differ."""
         return sum(each.rows for each in self.counts)
+
+    @property
+    def equal(self) -> bool:
+        """Whether the table is what the log makes of it, and the statistics what the table makes of them."""
+        return not self.different and not self.miscounted
 
 
 async def verify(
@@ -153,13 +160,16 @@ async def _verify(
     async with scratch.cut() as ends:
         await catch_up(folding, scratch, source, ends)
         counts = await differences.find(scratch, scope)
+        miscounted = await differences.count_miscounted(scratch) if scope == Scope() else None
     await _check_undecided(scratch, decided)
     verdict = await _describe(scratch, coverage, folding.folded, ends, counts, question.limit)
-    verdict.executions = executions
+    verdict.executions, verdict.miscounted = executions, miscounted
     if verdict.described:
         await _search(source, coverage, verdict)
     if repair and verdict.different:
         verdict.repaired = await _repair(source, scratch, folding, decided, lacks=None if coverage.complete else False)
+    if repair and verdict.miscounted:
+        await differences.mend_statistics(scratch)
     return verdict
 
 

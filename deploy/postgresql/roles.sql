@@ -37,7 +37,8 @@ BEGIN
             AND c.relkind IN ('r', 'p', 'v')
             AND c.relname IN (
                 'workflow_executions', 'execution_rows', 'workflows', 'users', 'positions', 'dead_letters',
-                'withheld_payloads', 'incidents', 'sync_places', 'schema_migrations'
+                'withheld_payloads', 'incidents', 'sync_places', 'schema_migrations', 'execution_statistics',
+                'statistics_deltas', 'statistics_mark', 'statistics_missing'
             )
     LOOP
         EXECUTE format('ALTER %s public.%I OWNER TO wex_owner', found.kind, found.relname);
@@ -46,6 +47,11 @@ BEGIN
     ALTER TYPE public.incoming_execution OWNER TO wex_owner;
     ALTER FUNCTION public.same_attempt(bytea, integer) OWNER TO wex_owner;
     ALTER FUNCTION public.same_verdict(bytea, bytea) OWNER TO wex_owner;
+    ALTER FUNCTION public.count_changes() OWNER TO wex_owner;
+    ALTER FUNCTION public.duration_bin(bigint) OWNER TO wex_owner;
+    ALTER FUNCTION public.statistics_of(
+        text, timestamptz, timestamptz, bigint, timestamptz, timestamptz, text, timestamptz
+    ) OWNER TO wex_owner;
 END
 $$;
 
@@ -53,7 +59,12 @@ GRANT SELECT, INSERT, UPDATE ON public.workflow_executions, public.workflows, pu
 public.sync_places TO wex_consumer;
 GRANT SELECT, INSERT ON public.dead_letters, public.withheld_payloads, public.incidents TO wex_consumer;
 GRANT SELECT ON public.execution_rows, public.schema_migrations TO wex_consumer;
+-- It counts what it applies, and merges what was counted.
+GRANT SELECT, INSERT, DELETE ON public.statistics_deltas TO wex_consumer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.execution_statistics TO wex_consumer;
+GRANT SELECT, UPDATE ON public.statistics_mark TO wex_consumer;
 
-GRANT SELECT ON public.workflow_executions, public.execution_rows, public.workflows, public.users TO wex_reader;
+GRANT SELECT ON public.workflow_executions, public.execution_rows, public.workflows, public.users,
+public.execution_statistics, public.statistics_deltas, public.statistics_mark TO wex_reader;
 -- A read that waits for its own write looks at how far the table is, and how long ago it came there.
 GRANT SELECT (topic, partition, next_offset, state, moved_at) ON public.positions TO wex_reader;

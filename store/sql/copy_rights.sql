@@ -10,7 +10,10 @@ BEGIN
         WHERE
             t.relnamespace = 'live_schema'::regnamespace
             AND s.relnamespace = 'shadow_schema'::regnamespace
-            AND t.relname IN ('workflow_executions', 'workflows', 'users', 'execution_rows')
+            AND t.relname IN (
+                'workflow_executions', 'workflows', 'users', 'execution_rows', 'execution_statistics',
+                'statistics_deltas', 'statistics_mark', 'statistics_missing'
+            )
     LOOP
         EXECUTE format('ALTER TABLE %s.%I OWNER TO %I', 'shadow_schema', found.relname, found.owner);
     END LOOP;
@@ -33,7 +36,10 @@ BEGIN
         ) AS a
         WHERE
             t.relnamespace = 'live_schema'::regnamespace
-            AND t.relname IN ('workflow_executions', 'workflows', 'users', 'execution_rows')
+            AND t.relname IN (
+                'workflow_executions', 'workflows', 'users', 'execution_rows', 'execution_statistics',
+                'statistics_deltas', 'statistics_mark', 'statistics_missing'
+            )
             AND a.grantee <> t.relowner
     LOOP
         EXECUTE format(

@@ -1,4 +1,4 @@
--- Puts the tables that events feed, their view and what they are derived by into each other's schema. What belongs to
+-- Puts the tables that events feed, their view, their statistics and what they are derived by into each other's schema. What belongs to
 -- the service itself (positions, dead letters, incidents) stays, and so does the type that consumers send.
 DO $$
 DECLARE
@@ -8,14 +8,19 @@ DECLARE
     shadow text := 'shadow_schema';
 BEGIN
     CREATE SCHEMA wex_exchange;
-    FOREACH name IN ARRAY ARRAY['workflow_executions', 'workflows', 'users', 'execution_rows']
+    FOREACH name IN ARRAY ARRAY[
+        'workflow_executions', 'workflows', 'users', 'execution_rows', 'execution_statistics', 'statistics_deltas',
+        'statistics_mark', 'statistics_missing'
+    ]
     LOOP
-        kind := CASE name WHEN 'execution_rows' THEN 'VIEW' ELSE 'TABLE' END;
+        kind := CASE WHEN name IN ('execution_rows', 'statistics_missing') THEN 'VIEW' ELSE 'TABLE' END;
         EXECUTE format('ALTER %s %s.%I SET SCHEMA wex_exchange', kind, live, name);
         EXECUTE format('ALTER %s %s.%I SET SCHEMA %s', kind, shadow, name, live);
         EXECUTE format('ALTER %s wex_exchange.%I SET SCHEMA %s', kind, name, shadow);
     END LOOP;
-    FOREACH name IN ARRAY ARRAY['same_attempt(bytea, integer)', 'same_verdict(bytea, bytea)']
+    FOREACH name IN ARRAY ARRAY['same_attempt(bytea, integer)', 'same_verdict(bytea, bytea)', 'count_changes()',
+        'statistics_of(text, timestamptz, timestamptz, bigint, timestamptz, timestamptz, text, timestamptz)'
+    ]
     LOOP
         EXECUTE format('ALTER FUNCTION %s.%s SET SCHEMA wex_exchange', live, name);
         EXECUTE format('ALTER FUNCTION %s.%s SET SCHEMA %s', shadow, name, live);

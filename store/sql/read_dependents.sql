@@ -7,13 +7,17 @@ INNER JOIN pg_class AS t ON d.refclassid = 'pg_class'::regclass AND d.refobjid =
 WHERE
     t.relnamespace = 'live_schema'::regnamespace
     AND t.relname IN ('workflow_executions', 'workflows', 'users', 'execution_rows')
-    AND NOT (v.relnamespace = 'live_schema'::regnamespace AND v.relname = 'execution_rows')
+    AND NOT (
+        v.relnamespace = 'live_schema'::regnamespace AND v.relname IN ('execution_rows', 'statistics_missing')
+    )
 UNION
 SELECT 'trigger ' || g.tgname
 FROM pg_trigger AS g
 INNER JOIN pg_class AS t ON g.tgrelid = t.oid
+INNER JOIN pg_proc AS p ON g.tgfoid = p.oid
 WHERE
     NOT g.tgisinternal
+    AND NOT (p.pronamespace = t.relnamespace AND p.proname = 'count_changes')
     AND t.relnamespace = 'live_schema'::regnamespace
     AND t.relname IN ('workflow_executions', 'workflows', 'users', 'execution_rows')
 UNION

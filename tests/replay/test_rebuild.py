@@ -26,6 +26,7 @@ from store.shadow import Shadow
 from tests.consuming import applied as applied_all
 from tests.consuming import consume_all, consuming, fetch, make_service, produce, rows, until
 from tests.lives import LIVES, life
+from tests.recount import assert_right
 from tests.replay.applying import apply_all
 from tests.replay.conftest import Rebuilding
 from tests.replay.databases import crossing, fingerprint, objects
@@ -64,13 +65,21 @@ async def test_a_rebuilt_table_is_the_table(servers: Servers, applied: str, topi
         "v execution_rows",
         "function same_attempt",
         "function same_verdict",
+        "r execution_statistics",
+        "r statistics_deltas",
+        "r statistics_mark",
+        "v statistics_missing",
+        "function count_changes",
+        "function statistics_of",
     }
+    await assert_right(applied)
     assert await crossing(applied, SCHEMA) == []
     assert await fingerprint(applied, SCHEMA) == before
     assert (await verified(servers, applied)).different == 0
     await produce(servers.kafka_bootstrap_servers, topic, records(10, first=EXECUTIONS))
     await apply_all(servers.kafka_bootstrap_servers, applied, topic)
     assert (await verified(servers, applied)).executions == EXECUTIONS + 10
+    await assert_right(applied)
     await rebuild().drop()
     assert (await verified(servers, applied)).different == 0
     assert await fetch(applied, "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'wex%'") == []
@@ -120,6 +129,7 @@ async def test_a_bug_of_the_fold_is_seen_replaced_and_taken_back(
     assert (await verified(servers, database_url)).different == 0
     right = await fingerprint(database_url)
     await rebuild().rollback()
+    await assert_right(database_url)
     assert await fingerprint(database_url) == wrong != right
     assert (await verified(servers, database_url)).different == EXECUTIONS / 4
 
@@ -196,7 +206,7 @@ CROSS JOIN LATERAL (
     SELECT c.attname, x.* FROM pg_attribute AS c CROSS JOIN LATERAL aclexplode(c.attacl) AS x WHERE c.attrelid = t.oid
 ) AS a
 WHERE t.relnamespace = 'public'::regnamespace
-    AND t.relname IN ('workflow_executions', 'workflows', 'users', 'execution_rows')
+    AND t.relname IN ('workflow_executions', 'workflows', 'users', 'execution_rows', 'execution_statistics')
 """
 
 
@@ -207,6 +217,7 @@ async def test_readers_keep_their_rights(applied: str, rebuild: Rebuilding) -> N
     try:
         await execute(applied, f"GRANT SELECT ON workflow_executions, execution_rows TO {role} WITH GRANT OPTION")
         await execute(applied, f"GRANT SELECT (id), UPDATE (name) ON workflows TO {role}")
+        await execute(applied, f"GRANT SELECT ON execution_statistics TO {role}")
         await execute(applied, "GRANT SELECT ON users TO PUBLIC")
         await execute(applied, f"ALTER TABLE users OWNER TO {role}")
         before = set(await fetch(applied, RIGHTS))

@@ -22,6 +22,7 @@ from tests.consuming import applied as applied_all
 from tests.consuming import consume_all, consuming, encoded, fetch, make_service, produce, until
 from tests.kafka.poison import HEADERS, producing, send_batch
 from tests.lives import BEGIN, event
+from tests.recount import assert_right
 from tests.replay.applying import apply_all
 from tests.replay.corrupting import Found, corrupt
 from tests.replay.load import EVENTS_EACH, records
@@ -74,7 +75,7 @@ async def test_a_table_that_equals_its_log_is_proven(servers: Servers, applied: 
     """Nothing differs after everything was applied, and nothing of the scratch is left."""
     verdict = await verified(servers, applied)
     assert (verdict.different, verdict.executions, verdict.folded.events) == (0, EXECUTIONS, 3 * EXECUTIONS)
-    assert verdict.coverage.complete
+    assert (verdict.coverage.complete, verdict.miscounted, verdict.equal) == (True, 0, True)
     assert await fetch(applied, "SELECT 1 FROM pg_namespace WHERE nspname = 'wex_verify'") == []
 
 
@@ -89,7 +90,9 @@ async def test_corrupted_rows_are_named_exactly_and_mended(servers: Servers, app
     for each in verdict.described:
         for field in each.fields:
             assert verdict.search.position(each, field) is not None, f"{each.key} {field}"
+    assert verdict.miscounted, "corrupted behind the back of the triggers"
     assert (await verified(servers, applied, repair=True)).different == 70
+    await assert_right(applied)
     assert (await verified(servers, applied)).different == 0
     after = {r["id"]: r["applied_at"] for r in await fetch(applied, "SELECT id, applied_at FROM workflow_executions")}
     untouched = [r for r in before if ("workflow_executions", (str(r["id"]),)) not in corrupted]

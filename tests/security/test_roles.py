@@ -36,6 +36,10 @@ EXPECTED = {
     "incidents": ({"SELECT", "INSERT"}, set()),
     "sync_places": (WRITES, set()),
     "schema_migrations": ({"SELECT"}, set()),
+    "statistics_deltas": ({"SELECT", "INSERT", "DELETE"}, {"SELECT"}),
+    "execution_statistics": (WRITES | {"DELETE"}, {"SELECT"}),
+    "statistics_mark": ({"SELECT", "UPDATE"}, {"SELECT"}),
+    "statistics_missing": (set(), set()),
 }
 HELD = """
     SELECT c.relname, p.privilege FROM pg_class AS c CROSS JOIN unnest($2::text []) AS p (privilege)
