@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from store.batch import Store
+from store.counting import Count
 from store.errors import ExecutionQueryError, StoreError
 from store.execution import Execution, ExecutionStats, ExecutionWithWorkflow, Workflow
 from store.filters import Filter
@@ -13,6 +14,7 @@ from store.postgres import PostgresStore
 from store.reader import ExecutionReader
 
 __all__ = [
+    "Count",
     "Execution",
     "ExecutionQueryError",
     "ExecutionReader",

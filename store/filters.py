@@ -184,6 +184,17 @@ def check_number(name: str, value: object, least: int, most: int) -> None:
         raise ValueError(msg)
 
 
+def check_seconds(name: str, value: object) -> None:
+    """Refuse what is no time to wait.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:  # NaN would wait for ever
+        msg = f"{name} must be a number of seconds, 0 or more, not {value!r}"
+        raise ValueError(msg)
+
+
 def _check_time(name: str, value: object, *, ages_only: bool) -> None:
     if value is None:
         return

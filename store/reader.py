@@ -1,4 +1,4 @@
-"""Reading: get, list and stats over the table of executions."""
+"""Reading: get, list, count and stats over the table of executions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from events.identity import DEFAULT_NAMESPACE
 from events.position import Position
 from events.vocabulary import Status
 from store.asking import WAIT_SECONDS, checked_uuid
+from store.counting import Counts
 from store.errors import ExecutionQueryError, StoreError
 from store.execution import ExecutionStats, ExecutionWithWorkflow, execution_with_workflow, stats
-from store.filters import Filter, check_text
+from store.filters import Filter, check_seconds, check_text
 from store.freshness import Freshness, freshness
 from store.listing import Listing, this_moment
 from store.neighbours import Neighbours
@@ -33,7 +34,7 @@ POLL_SECONDS_MAX = 0.25  # how often at least a waiting reader looks at an execu
 StatusFilter = Status | str | Collection[Status | str] | None
 
 
-class ExecutionReader(Neighbours):
+class ExecutionReader(Neighbours, Counts):
     """Answers questions about executions; safe to share between tasks.
 
         async with ExecutionReader.connect(url) as reader:
@@ -196,7 +197,12 @@ class ExecutionReader(Neighbours):
         Raises:
             ExecutionQueryError: it has not, within the timeout; the message says what it has instead.
         """
-        wanted = Filter(status=status).statuses
+        try:
+            check_seconds("timeout", timeout)
+            wanted = Filter(status=status).statuses
+        except ValueError as error:
+            msg = f"Failed to wait for execution {id}: {error}"
+            raise ExecutionQueryError(msg) from error
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + timeout, POLL_SECONDS
         while True:
@@ -222,9 +228,10 @@ class ExecutionReader(Neighbours):
 
         The moment is held for as long as the block lasts, which keeps PostgreSQL from cleaning up: be quick.
         """
+        if at_least is not None:
+            async with self._query("take a snapshot", at_least, timeout):
+                pass
         try:
-            if at_least is not None:
-                await self._pool.wait_until_applied(at_least, timeout)
             async with self._pool.snapshot() as pool:
                 yield type(self)(pool)
         except StoreError as error:

@@ -206,7 +206,14 @@ def errors_of_the_log() -> Iterator[None]:
 @contextmanager
 def errors_for_people() -> Iterator[None]:
     """Turn the errors of the layers below into errors with a remedy and an exit code."""
-    from store.errors import ExecutionQueryError, MigrationError, MisconfiguredError, StoreError, UnavailableError
+    from store.errors import (
+        ExecutionQueryError,
+        MigrationError,
+        MisconfiguredError,
+        StoreError,
+        TooLongError,
+        UnavailableError,
+    )
 
     try:
         yield
@@ -222,6 +229,8 @@ def errors_for_people() -> Iterator[None]:
         cause = error.__cause__
         if isinstance(cause, ValueError):
             raise WexError(str(error), exit_code=ExitCode.USAGE) from error
+        if isinstance(cause, TooLongError):
+            raise WexError(str(error)) from error
         unreachable = isinstance(cause, UnavailableError)
         remedy = "" if unreachable else "If a table is missing, run `wex migrate`."
         raise WexError(str(error), remedy, ExitCode.UNREACHABLE if unreachable else ExitCode.ERROR) from error

@@ -113,7 +113,7 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
-        table.add_column(title, no_wrap=title != titles[-1], overflow="fold")
+        table.add_column(escape(_one_line(title)), no_wrap=title != titles[-1], overflow="fold")
     for row in rows:
         table.add_row(*(escape(_one_line(cell)) for cell in row))
     console().print(table)
