@@ -18,7 +18,7 @@ from store.asking import WAIT_SECONDS, checked_uuid
 from store.counting import Counts
 from store.errors import ExecutionQueryError, StoreError
 from store.execution import ExecutionStats, ExecutionWithWorkflow, execution_with_workflow, stats
-from store.filters import Filter, check_seconds, check_text
+from store.filters import Filter, check_given, check_seconds, check_text
 from store.freshness import Freshness, freshness
 from store.listing import Listing, this_moment
 from store.neighbours import Neighbours
@@ -140,7 +140,7 @@ class ExecutionReader(Neighbours, Counts):
     ) -> Page:
         """Return a page of the executions that a user started; the options are those of `find`."""
         async with self._query("list executions", at_least, timeout) as connection:
-            _check_given(user_id=user_id)
+            check_given(user_id=user_id)
             wanted = Filter(namespace=namespace, user_id=user_id, status=status, include_deleted=include_deleted)
             listing = Listing(wanted, limit, offset, order_by, order_direction, cursor, include_payloads)
             return await _page(connection, listing)
@@ -255,13 +255,6 @@ async def _page(connection: Connection, listing: Listing) -> Page:
     # Read before the page, so that the page has at least what it says.
     applied = freshness(await connection.fetch(statement("read_freshness")))
     return listing.page(await connection.fetch(sql, *arguments), place, now, applied)
-
-
-def _check_given(**values: str | None) -> None:
-    for name, value in values.items():
-        if value is None:  # in SQL it would mean all of them
-            msg = f"{name} must be given"
-            raise ValueError(msg)
 
 
 def _check_text(**values: str | None) -> None:
