@@ -127,6 +127,12 @@ def own_write(command: Command) -> Command:
     return command
 
 
+def one_execution(command: Command) -> Command:
+    """Add what names one execution."""
+    latest = "One run of a Temporal workflow id; the latest where absent."
+    return click.argument("id", metavar="ID")(click.option("--run-id", metavar="RUN", help=latest)(command))
+
+
 def scope(command: Command) -> Command:
     """Add the options that say which executions are compared."""
     at_most = click.IntRange(1, 100_000)
