@@ -20,6 +20,8 @@ COMMANDS = {
     "publish": ("consumer.commands.publish", "Publish one lifecycle event."),
     "get": ("consumer.commands.get", "Show one execution with its workflow."),
     "list": ("consumer.commands.list", "List executions, by filters and page by page."),
+    "count": ("consumer.commands.count", "Count executions, by filters and in groups."),
+    "watch": ("consumer.commands.watch", "Show what runs, what just failed and how many, again and again."),
     "tree": ("consumer.commands.tree", "Show an execution with its descendants."),
     "chain": ("consumer.commands.chain", "Show the runs before and behind an execution."),
     "stuck": ("consumer.commands.stuck", "List what is open and gives no sign of life."),

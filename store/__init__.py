@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from store.batch import Store
+from store.counting import Count
 from store.errors import ExecutionQueryError, StoreError
 from store.execution import Execution, ExecutionWithWorkflow, Workflow
 from store.filters import Filter
@@ -14,6 +15,7 @@ from store.reader import ExecutionReader
 from store.statistics import ExecutionStats, Timing
 
 __all__ = [
+    "Count",
     "Execution",
     "ExecutionQueryError",
     "ExecutionReader",

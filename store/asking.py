@@ -10,7 +10,9 @@ from uuid import UUID
 import asyncpg
 
 from events.position import Position
-from store.errors import ExecutionQueryError, StoreError
+from store.connect import READER_SETTINGS
+from store.errors import ExecutionQueryError, StoreError, TooLongError
+from store.filters import check_seconds
 from store.pool import ReadPool
 
 if TYPE_CHECKING:
@@ -26,12 +28,19 @@ class Asking:
         self._pool = pool
 
     @asynccontextmanager
-    async def _query(self, what: str, at_least: Position | None, timeout: float) -> AsyncIterator[Connection]:
+    async def _query(
+        self, what: str, at_least: Position | None, timeout: float, rather: str = ""
+    ) -> AsyncIterator[Connection]:
         try:
+            check_seconds("timeout", timeout)
             if at_least is not None:
                 await self._pool.wait_until_applied(at_least, timeout)
             async with self._pool.lend() as connection:
                 yield connection
+        except TooLongError as error:
+            most = READER_SETTINGS["statement_timeout"]
+            msg = f"Failed to {what}: it took longer than {most}; narrow it by time, workflow or user{rather}"
+            raise ExecutionQueryError(msg) from error
         except (StoreError, ValueError) as error:
             msg = f"Failed to {what}: {error}"
             raise ExecutionQueryError(msg) from error

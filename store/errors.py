@@ -29,6 +29,10 @@ class UnavailableError(StoreError):
     """The database does not answer, or not now; the same batch can be tried again."""
 
 
+class TooLongError(UnavailableError):
+    """A statement took longer than it may, or somebody cancelled it."""
+
+
 class MisconfiguredError(StoreError):
     """The schema, a right or the address is wrong; trying again will not help."""
 

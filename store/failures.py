@@ -9,8 +9,9 @@ import asyncpg
 
 from events.transport import tls_problem
 from store.connect import describe
-from store.errors import MisconfiguredError, RefusedError, StoreError, UnavailableError
+from store.errors import MisconfiguredError, RefusedError, StoreError, TooLongError, UnavailableError
 
+CANCELED = "57014"  # query_canceled: by the statement timeout, or by hand
 NO_TLS = "rejected SSL upgrade"  # asyncpg's words for a server without TLS
 
 
@@ -92,7 +93,8 @@ def translate(error: Exception, url: str) -> StoreError:
             column = getattr(error, "column_name", None) or getattr(error, "constraint_name", None) or ""
             return RefusedError(f"PostgreSQL refuses the content: {message}", sqlstate, column)
         case Action.RETRY:
-            return UnavailableError(f"PostgreSQL at {describe(url)}: {message}")
+            kind = TooLongError if sqlstate == CANCELED else UnavailableError
+            return kind(f"PostgreSQL at {describe(url)}: {message}")
         case Action.STOP if is_mistrust(error):
             no_tls = "it offers no TLS: turn it on there, or say sslmode=disable where plaintext is right"
             problem = tls_problem(error) if isinstance(error, ssl.SSLError) else no_tls

@@ -22,6 +22,9 @@ AGO_MAX = timedelta(days=36_500)  # all of the calendar of an event
 _TEXTS = ("workflow_id", "user_id", "namespace", "temporal_workflow_id", "orchestrator", "error_type", "error_text")
 _TIMES = ("started_since", "started_until", "completed_since", "completed_until")
 _AGES = ("silent_for", "overdue_for")
+_FLAGS = {"open": (True, False, None), "contested": (True, False, None)} | dict.fromkeys(
+    ("incomplete", "include_deleted"), (True, False)
+)
 _NUMBERS = {"attempt": (1, COUNT_MAX), "min_duration_ms": (0, DURATION_MS_MAX), "max_duration_ms": (0, DURATION_MS_MAX)}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -74,6 +77,9 @@ class Filter:
     def __post_init__(self) -> None:
         for name in _TEXTS:
             check_text(name, getattr(self, name))
+        check_given(namespace=self.namespace)
+        for name, allowed in _FLAGS.items():
+            _check_flag(name, getattr(self, name), allowed)
         for name in (*_TIMES, *_AGES):
             check_time(name, getattr(self, name), ages_only=name in _AGES)
         for name, (least, most) in _NUMBERS.items():
@@ -146,7 +152,11 @@ def ago(text: str) -> timedelta:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         msg = f"{text!r} is no duration like 90m, 2d or 1h30m"
         raise ValueError(msg)
-    return timedelta(**_summed(parts))
+    try:
+        return timedelta(**_summed(parts))
+    except OverflowError:
+        msg = f"{text!r} is longer than any time"
+        raise ValueError(msg) from None
 
 
 def check_text(name: str, value: object) -> None:
@@ -173,6 +183,18 @@ def check_text(name: str, value: object) -> None:
         raise ValueError(msg)
 
 
+def check_given(**values: object) -> None:
+    """Refuse what is left out and must not be: in SQL it would mean all, or none.
+
+    Raises:
+        ValueError: naming it.
+    """
+    for name, value in values.items():
+        if value is None:
+            msg = f"{name} must be given"
+            raise ValueError(msg)
+
+
 def check_number(name: str, value: object, least: int, most: int) -> None:
     """Refuse what is not a whole number within bounds.
 
@@ -181,6 +203,23 @@ def check_number(name: str, value: object, least: int, most: int) -> None:
     """
     if type(value) is not int or not least <= value <= most:
         msg = f"{name} must be a whole number from {least} to {most}, not {value!r}"
+        raise ValueError(msg)
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Refuse what is no time to wait.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:  # NaN would wait for ever
+        msg = f"{name} must be a number of seconds, 0 or more, not {value!r}"
+        raise ValueError(msg)
+
+
+def _check_flag(name: str, value: object, allowed: tuple[bool | None, ...]) -> None:
+    if not any(value is each for each in allowed):
+        msg = f"{name} must be {' or '.join(map(str, allowed))}, not {value!r}"
         raise ValueError(msg)
 
 
@@ -214,11 +253,14 @@ def _check_labels(labels: object) -> None:
             raise ValueError(msg)
 
 
-def _statuses(status: Status | str | Collection[Status | str] | None) -> tuple[str, ...] | None:
+def _statuses(status: object) -> tuple[str, ...] | None:
     if status is None:
         return None
+    if not isinstance(status, Collection):
+        msg = f"status must be text, or several of them, not {status!r}"
+        raise ValueError(msg)
     asked = [status] if isinstance(status, str) else list(status)
-    known = {str(each) for each in Status}
+    known = [str(each) for each in Status]
     for each in asked:
         if each not in known:
             msg = f"unknown status {each!r}; one of {', '.join(Status)}"

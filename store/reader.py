@@ -1,4 +1,4 @@
-"""Reading: get, list and stats over the table of executions."""
+"""Reading: get, list, count and stats over the table of executions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from events.identity import DEFAULT_NAMESPACE
 from events.position import Position
 from events.vocabulary import Status
 from store.asking import WAIT_SECONDS, checked_uuid
+from store.counting import Counts
 from store.errors import ExecutionQueryError, StoreError
 from store.execution import ExecutionWithWorkflow, execution_with_workflow
-from store.filters import Filter, check_text
+from store.filters import Filter, check_given, check_seconds, check_text
 from store.freshness import Freshness, freshness
 from store.listing import Listing, this_moment
 from store.neighbours import Neighbours
@@ -34,7 +35,7 @@ POLL_SECONDS_MAX = 0.25  # how often at least a waiting reader looks at an execu
 StatusFilter = Status | str | Collection[Status | str] | None
 
 
-class ExecutionReader(Neighbours, Statistics):
+class ExecutionReader(Neighbours, Counts, Statistics):
     """Answers questions about executions; safe to share between tasks.
 
         async with ExecutionReader.connect(url) as reader:
@@ -140,7 +141,7 @@ class ExecutionReader(Neighbours, Statistics):
     ) -> Page:
         """Return a page of the executions that a user started; the options are those of `find`."""
         async with self._query("list executions", at_least, timeout) as connection:
-            _check_given(user_id=user_id)
+            check_given(user_id=user_id)
             wanted = Filter(namespace=namespace, user_id=user_id, status=status, include_deleted=include_deleted)
             listing = Listing(wanted, limit, offset, order_by, order_direction, cursor, include_payloads)
             return await _page(connection, listing)
@@ -182,7 +183,12 @@ class ExecutionReader(Neighbours, Statistics):
         Raises:
             ExecutionQueryError: it has not, within the timeout; the message says what it has instead.
         """
-        wanted = Filter(status=status).statuses
+        try:
+            check_seconds("timeout", timeout)
+            wanted = Filter(status=status).statuses
+        except ValueError as error:
+            msg = f"Failed to wait for execution {id}: {error}"
+            raise ExecutionQueryError(msg) from error
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + timeout, POLL_SECONDS
         while True:
@@ -208,9 +214,10 @@ class ExecutionReader(Neighbours, Statistics):
 
         The moment is held for as long as the block lasts, which keeps PostgreSQL from cleaning up: be quick.
         """
+        if at_least is not None:
+            async with self._query("take a snapshot", at_least, timeout):
+                pass
         try:
-            if at_least is not None:
-                await self._pool.wait_until_applied(at_least, timeout)
             async with self._pool.snapshot() as pool:
                 yield type(self)(pool)
         except StoreError as error:
@@ -234,13 +241,6 @@ async def _page(connection: Connection, listing: Listing) -> Page:
     # Read before the page, so that the page has at least what it says.
     applied = freshness(await connection.fetch(statement("read_freshness")))
     return listing.page(await connection.fetch(sql, *arguments), place, now, applied)
-
-
-def _check_given(**values: str | None) -> None:
-    for name, value in values.items():
-        if value is None:  # in SQL it would mean all of them
-            msg = f"{name} must be given"
-            raise ValueError(msg)
 
 
 def _check_text(**values: str | None) -> None:

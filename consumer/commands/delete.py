@@ -19,8 +19,7 @@ from store.execution import Execution
 
 
 @click.command("delete")
-@click.argument("id", metavar="ID")
-@click.option("--run-id", metavar="RUN", help="One run of a Temporal workflow id; the latest where absent.")
+@options.one_execution
 @click.option("--reason", help="Why.")
 @click.option("--actor", help="Who.  [default: you]")
 @click.option("--restore", is_flag=True, help="Show it again instead.")

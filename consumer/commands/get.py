@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("get")
-@click.argument("id", metavar="ID")
-@click.option("--run-id", metavar="RUN", help="One run of a Temporal workflow id; the latest where absent.")
+@options.one_execution
 @options.namespace
 @click.option("--include-deleted", is_flag=True, help="Find it even if it is deleted.")
 @options.own_write

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ def _partition(ctx: click.Context, param: click.Parameter, value: str) -> TopicP
     from events.position import TopicPartition
 
     topic, _, number = value.rpartition("/")
-    if not (topic and number.isascii() and number.isdecimal() and int(number) < 2**31):
+    if not (topic and re.fullmatch("[0-9]{1,10}", number) and int(number) < 2**31):
         message = f"{value!r} is not TOPIC/PARTITION, as in workflow-executions/0"
         raise click.BadParameter(message, ctx, param)
     return TopicPartition(topic, int(number))

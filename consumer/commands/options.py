@@ -127,6 +127,12 @@ def own_write(command: Command) -> Command:
     return command
 
 
+def one_execution(command: Command) -> Command:
+    """Add what names one execution."""
+    latest = "One run of a Temporal workflow id; the latest where absent."
+    return click.argument("id", metavar="ID")(click.option("--run-id", metavar="RUN", help=latest)(command))
+
+
 def scope(command: Command) -> Command:
     """Add the options that say which executions are compared."""
     at_most = click.IntRange(1, 100_000)
@@ -206,7 +212,14 @@ def errors_of_the_log() -> Iterator[None]:
 @contextmanager
 def errors_for_people() -> Iterator[None]:
     """Turn the errors of the layers below into errors with a remedy and an exit code."""
-    from store.errors import ExecutionQueryError, MigrationError, MisconfiguredError, StoreError, UnavailableError
+    from store.errors import (
+        ExecutionQueryError,
+        MigrationError,
+        MisconfiguredError,
+        StoreError,
+        TooLongError,
+        UnavailableError,
+    )
 
     try:
         yield
@@ -222,6 +235,8 @@ def errors_for_people() -> Iterator[None]:
         cause = error.__cause__
         if isinstance(cause, ValueError):
             raise WexError(str(error), exit_code=ExitCode.USAGE) from error
+        if isinstance(cause, TooLongError):
+            raise WexError(str(error)) from error
         unreachable = isinstance(cause, UnavailableError)
         remedy = "" if unreachable else "If a table is missing, run `wex migrate`."
         raise WexError(str(error), remedy, ExitCode.UNREACHABLE if unreachable else ExitCode.ERROR) from error

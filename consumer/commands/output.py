@@ -14,6 +14,7 @@ import orjson
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from store.execution import Execution
     from store.page import Page
@@ -33,9 +34,10 @@ _STYLES = {
 }
 
 
-def print_json(value: object) -> None:
+def print_json(value: object, *, indent: bool = True) -> None:
     """Print one JSON object; dataclasses become objects, times RFC 3339 in UTC, bytes base64."""
-    click.echo(orjson.dumps(_plain(value), option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
+    option = orjson.OPT_UTC_Z | (orjson.OPT_INDENT_2 if indent else 0)
+    click.echo(orjson.dumps(_plain(value), option=option).decode())
 
 
 def items(values: Iterable[object]) -> dict[str, object]:
@@ -113,14 +115,19 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
-        table.add_column(title, no_wrap=title != titles[-1], overflow="fold")
+        table.add_column(escape(one_line(title)), no_wrap=title != titles[-1], overflow="fold")
     for row in rows:
-        table.add_row(*(escape(_one_line(cell)) for cell in row))
+        table.add_row(*(escape(one_line(cell)) for cell in row))
     console().print(table)
 
 
 def print_executions(executions: Sequence[Execution], beside: Sequence[str] = (), heading: str = "") -> None:
-    """Print executions as a table, with a text beside each; the error stands with the failed ones."""
+    """Print executions as a table."""
+    console().print(executions_table(executions, beside, heading))
+
+
+def executions_table(executions: Sequence[Execution], beside: Sequence[str] = (), heading: str = "") -> Table:
+    """Return executions as a table, with a text beside each; the error stands with the failed ones."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -136,16 +143,16 @@ def print_executions(executions: Sequence[Execution], beside: Sequence[str] = ()
         cells = [
             *beside[number : number + 1],
             status_text(execution.status),
-            escape(_one_line(execution.workflow_id)),
-            escape(_one_line(execution.temporal_workflow_id)),
+            escape(one_line(execution.workflow_id)),
+            escape(one_line(execution.temporal_workflow_id)),
             relative(
                 execution.started_at if execution.start_reported else execution.scheduled_for or execution.created_at
             ),
             elapsed(execution),
-            escape(_one_line(execution.created_by or "-")),
+            escape(one_line(execution.created_by or "-")),
         ]
-        table.add_row(*cells, *([escape(_one_line(execution.error_message or ""))] if with_errors else []))
-    console().print(table)
+        table.add_row(*cells, *([escape(one_line(execution.error_message or ""))] if with_errors else []))
+    return table
 
 
 def print_card(shown: Iterable[tuple[str, object]]) -> None:
@@ -166,10 +173,10 @@ def _show(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value.isoformat(sep=' ', timespec='milliseconds')} ({relative(value)})"
     text = json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-    return "\n".join(map(_one_line, text.split("\n")))
+    return "\n".join(map(one_line, text.split("\n")))
 
 
-def _one_line(text: str | None) -> str:
+def one_line(text: str | None) -> str:
     """Return text that cannot move the cursor: whatever is not printable is shown as an escape."""
     line = (text or "").split("\n", 1)[0]
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

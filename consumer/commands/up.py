@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from consumer import settings
+from consumer.commands.interrupts import signals_as_interrupts
 from consumer.errors import WexError
 
 if TYPE_CHECKING:
@@ -53,7 +51,7 @@ def command(
     folder = settings.load(data_dir=data_dir).data_dir
     ports = Ports(postgres=postgres_port, kafka=kafka_port, temporal=temporal_port)
     stack = LocalStack(folder, temporal=temporal, ports=ports, report=_say)
-    with _signals_as_interrupts():
+    with signals_as_interrupts():
         stack.start()
         if detach:
             stack.release()
@@ -72,21 +70,6 @@ def _show_and_wait(stack: LocalStack, folder: Path, *, as_json: bool) -> None:
         _say("stopping")
     finally:
         stack.stop()
-
-
-@contextlib.contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """Let `kill` and a closed terminal stop the servers as Ctrl-C does; `nohup` keeps its meaning."""
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        if number != signal.SIGHUP or before[number] != signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, before[number])
 
 
 def _show(stack: LocalStack, folder: Path, *, as_json: bool) -> None:

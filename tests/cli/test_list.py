@@ -1,4 +1,4 @@
-"""`wex list`: its filters and its pages."""
+"""`wex list` with its filters and its pages, and what else is asked about many executions."""
 
 from __future__ import annotations
 
@@ -66,6 +66,39 @@ def test_options_narrow_a_list(wex: Wex, arguments: tuple[str, ...], runs: list[
 
 
 @pytest.mark.usefixtures("written")
+def test_a_count_says_how_many_and_of_how_many(wex: Wex) -> None:
+    """`wex count` takes the options of a list, groups, and says where it has not looked at all."""
+    assert wex("count").stdout == "3\n"
+    assert wex("count", "invoice", "--user", "ann", "--exact").stdout == "1\n"
+    grouped = wex("count", "--by", "status,label:team")
+    assert [line.split() for line in grouped.stdout.splitlines()] == [
+        ["EXECUTIONS", "STATUS", "TEAM"],
+        ["1", "completed", "a"],
+        ["1", "failed", "-"],
+        ["1", "running", "-"],
+        ["3", "in", "all"],
+    ]
+    found = wex("count", "--by", "day", "--by", "workflow", "--until", "2026-01-02", "--json").json
+    assert found.pop("freshness")[0]["next_offset"] == 3
+    assert found == {
+        "total": 2,
+        "exact": True,
+        "newest": None,
+        "by": ["day", "workflow"],
+        "items": [{"day": "2026-01-01", "workflow": "invoice", "executions": 2}],
+        "other_groups": 0,
+    }
+    some = wex("count", "--bound", "2", "--by", "status", "--limit", "1")
+    assert some.stdout.splitlines()[-2:] == ["1           in 1 other group", "at least 2 in all"]
+    assert some.stderr == "the total and the groups are of the newest 2, which were looked at; --exact counts all\n"
+    assert wex("count", "--bound", "2").stdout == "at least 2\n"
+    assert (wex("count", "--status", "paused").stdout, wex("count", "--status", "paused").exit_code) == ("0\n", 0)
+    for wrong in (("--by", "input"), ("--by", "label:[/]", "--by", "label:[/]"), ("--bound", "0"), ("--status", "x")):
+        assert wex("count", *wrong).exit_code == 2
+    assert "[/]" in wex("count", "--by", "label:[/]").stdout
+
+
+@pytest.mark.usefixtures("written")
 def test_a_page_says_how_to_go_on(wex: Wex) -> None:
     """A page that is not the last says with which cursor to go on, to people on standard error."""
     first = wex("list", "-n", "2")
@@ -83,7 +116,7 @@ def test_a_page_says_how_to_go_on(wex: Wex) -> None:
 @pytest.mark.usefixtures("written")
 def test_a_read_waits_for_ones_own_write(wex: Wex) -> None:
     """`--at-least` takes what `wex publish` printed, and a list says how far it is applied."""
-    for command in (("list",), ("get", "invoice-42"), ("stats", "invoice")):
+    for command in (("list",), ("get", "invoice-42"), ("stats", "invoice"), ("count",)):
         assert wex(*command, "--at-least", "executions/0@2").exit_code == 0
         late = wex(*command, "--at-least", "executions/0@3", "--timeout", "0")
         assert (late.exit_code, "executions/0@3 was not applied within 0 s" in late.stderr) == (5, True)

@@ -16,6 +16,7 @@ import pytest
 
 from store.conditions import Condition, narrowed
 from store.connect import READER_SETTINGS
+from store.counting import Counting
 from store.cursors import Cursor
 from store.filters import Filter
 from store.listing import Listing
@@ -233,3 +234,28 @@ def test_frequent_errors_are_counted_among_the_latest(planner: Planner) -> None:
     plan = planner.explain(*_flat(narrowed(statement("top_errors"), wanted, [100_000, 20])))
     assert plan.indexes == {"with_error"}
     assert 100 < plan.read < 250  # one in twenty of 3,600
+
+
+# Whatever is asked, and whether or not an index has it: the rows of the walk, and none besides.
+COUNTED: list[tuple[Filter, str]] = [
+    *((wanted, index) for wanted, index, _ in BY_START if wanted.status != ("completed",)),
+    (Filter(status="completed"), "by_start"),
+    (Filter(status=["failed", "timed_out"]), "by_start"),
+    (Filter(workflow_id="w0", user_id="u199", labels={"order": "o1"}), "by_user"),
+    (Filter(workflow_id="w0", status="failed", min_duration_ms=1), "by_workflow_and_status"),
+    (Filter(workflow_id="w0", status="completed"), "by_workflow"),
+    (Filter(overdue_for=HOUR), "open"),
+    (Filter(open=False), "by_start"),
+    (Filter(completed_since=timedelta(days=1), workflow_id="w0"), "by_end"),
+    (Filter(completed_until=NOW, status="running"), "by_end"),
+    (Filter(error_text="declined", user_id="u0"), "with_error"),
+    (Filter(error_type="E3", include_deleted=True), "with_error"),
+]
+
+
+@pytest.mark.parametrize(("wanted", "index"), COUNTED, ids=_short)
+def test_a_bounded_count_reads_no_more_than_its_bound(planner: Planner, wanted: Filter, index: str) -> None:
+    """A count walks along one index and reads one row more than its bound, whatever the filter and the groups."""
+    bound = 100
+    plan = planner.explain(*_flat(Counting(wanted, ("status", "day", "label:team"), bound, 100).query(NOW)))
+    assert (plan.indexes, plan.read <= bound + 1) == ({index}, True), plan
