@@ -75,12 +75,11 @@ class ExecutionReader(Neighbours):
         """Return one run, or the latest by started_at, created_at and id where none is named; None if there is none."""
         async with self._query("get execution", at_least, timeout) as connection:
             _check_text(temporal_workflow_id=temporal_workflow_id, temporal_run_id=temporal_run_id, namespace=namespace)
-            if temporal_run_id is None:
-                asked = statement("get_execution"), namespace, temporal_workflow_id
-            else:  # by what the three names make: a workflow id may have had any number of runs since
-                id_ = execution_id(namespace, temporal_workflow_id, temporal_run_id)
-                asked = statement("get_execution_by_id"), namespace, id_
-            record = await connection.fetchrow(*asked, include_deleted)
+            sql, asked = statement("get_execution"), temporal_workflow_id
+            if temporal_run_id is not None:  # by its id: a workflow id may have had any number of runs since
+                sql = statement("get_execution_by_id")
+                asked = str(execution_id(namespace, temporal_workflow_id, temporal_run_id))
+            record = await connection.fetchrow(sql, namespace, asked, include_deleted)
         return execution_with_workflow(record) if record else None
 
     async def get_by_id(

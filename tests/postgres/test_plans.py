@@ -64,7 +64,8 @@ def test_a_page_reads_its_own_rows(planner: Planner, order_by: str, wanted: Filt
     """In both directions, at the beginning and deep inside, the index has the order and the page reads its rows."""
     for direction, place in product(("asc", "desc"), PLACES):
         plan = planner.page(wanted, order_by, direction, place)
-        assert (plan.indexes, plan.read <= most) == ({index}, True), (direction, place, plan)
+        assert plan.indexes == {index}, (direction, place, plan)
+        assert plan.read <= most, (direction, place, plan)
 
 
 # What no index has in the order asked for: read along the order and passed over, or all of a small set and sorted.
