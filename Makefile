@@ -11,7 +11,7 @@ WORKERS := 3
 SEEDS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench-core bench-indexes bench-replay bench-archive check up down format contract pages requirements clean python
+.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench-core bench-indexes bench-replay bench-archive bench-reads bench-latency check up down format contract pages requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -59,6 +59,12 @@ bench-replay: $(READY) ## Time verifying beside the live rate of the same run, E
 
 bench-archive: $(READY) ## Time archiving, and verifying from the archive beside from the log, EVENTS=1000000 of them.
 	$(BIN)/python -m benchmarks.archive --events $(or $(EVENTS),1000000)
+
+bench-reads: $(READY) ## Time what is read from a million and from ten million executions (30 GB, half an hour); KEEP=folder keeps them.
+	$(BIN)/python -m benchmarks.reads --cold $(if $(KEEP),--keep $(KEEP))
+
+bench-latency: $(READY) ## Time from publishing to committed, and to seen by a reader, at 500, 2,000 and 5,000 events a second.
+	$(BIN)/python -m benchmarks.latency
 
 check: $(READY) ## Check format, lint, types, imports, migrations and pinned requirements.
 	$(BIN)/ruff format --check .

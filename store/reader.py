@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from events.identity import DEFAULT_NAMESPACE
+from events.identity import DEFAULT_NAMESPACE, execution_id
 from events.position import Position
 from events.vocabulary import Status
 from store.asking import WAIT_SECONDS, checked_uuid
@@ -77,9 +77,11 @@ class ExecutionReader(Neighbours, Counts, Statistics):
         """Return one run, or the latest by started_at, created_at and id where none is named; None if there is none."""
         async with self._query("get execution", at_least, timeout) as connection:
             _check_text(temporal_workflow_id=temporal_workflow_id, temporal_run_id=temporal_run_id, namespace=namespace)
-            record = await connection.fetchrow(
-                statement("get_execution"), namespace, temporal_workflow_id, temporal_run_id, include_deleted
-            )
+            sql, asked = statement("get_execution"), temporal_workflow_id
+            if temporal_run_id is not None:  # by its id: a workflow id may have had any number of runs since
+                sql = statement("get_execution_by_id")
+                asked = str(execution_id(namespace, temporal_workflow_id, temporal_run_id))
+            record = await connection.fetchrow(sql, namespace, asked, include_deleted)
         return execution_with_workflow(record) if record else None
 
     async def get_by_id(
@@ -95,7 +97,7 @@ class ExecutionReader(Neighbours, Counts, Statistics):
         async with self._query("get execution", at_least, timeout) as connection:
             _check_text(namespace=namespace)
             record = await connection.fetchrow(
-                statement("get_execution_by_id"), checked_uuid(id), namespace, include_deleted
+                statement("get_execution_by_id"), namespace, checked_uuid(id), include_deleted
             )
         return execution_with_workflow(record) if record else None
 

@@ -1,4 +1,4 @@
 SELECT e.*, w.name AS workflows_name, w.created_at AS workflows_created_at
 FROM execution_rows AS e
 INNER JOIN workflows AS w ON e.namespace = w.namespace AND e.workflow_id = w.id
-WHERE e.id = $1 AND e.namespace = $2 AND ($3 OR e.deleted_at IS NULL)
+WHERE e.namespace = $1 AND e.id = $2 AND ($3 OR e.deleted_at IS NULL)

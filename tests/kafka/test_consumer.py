@@ -82,6 +82,34 @@ async def test_a_record_published_while_it_runs_is_applied_and_readable_at_once(
     assert (found.status, found.input, found.output) == ("completed", {"amount": "12.50"}, [1, 2])
 
 
+async def test_nobody_misses_his_own_write_among_those_of_others(
+    servers: Servers, database_url: str, topic: str
+) -> None:
+    """Whoever reads with the position of each of his writes finds it, in a get and in a list, while others write."""
+    await ensure_topics(servers.kafka_bootstrap_servers, [topic], partitions=2)
+    service = make_service(servers.kafka_bootstrap_servers, PostgresStore(database_url), topic)
+    async with (
+        consuming(service),
+        ExecutionPublisher(bootstrap_servers=servers.kafka_bootstrap_servers, topic=topic, source="/t") as publisher,
+        ExecutionReader.connect(database_url) as reader,
+    ):
+        await asyncio.gather(*(write_and_read(publisher, reader, f"writer-{number}") for number in range(6)))
+
+
+async def write_and_read(publisher: ExecutionPublisher, reader: ExecutionReader, workflow_id: str) -> None:
+    """Publish ten times, and look for it each time."""
+    for number in range(5):
+        run = RunRef(workflow_id, f"{workflow_id}-{number}", "run-1")
+        position = await publisher.started(run)
+        page = await reader.list(workflow_id, at_least=position, timeout=20)
+        assert len(page) == number + 1
+        assert page.freshness.covers(position)
+        position = await publisher.completed(run)
+        found = await reader.get_by_id(run.id, at_least=position, timeout=20)
+        assert found is not None
+        assert found.status == "completed"
+
+
 async def test_bad_records_become_dead_letters_and_hurt_nobody(servers: Servers, database_url: str, topic: str) -> None:
     """Four bad records are set aside byte for byte, a bad payload is withheld, 500 good ones are as without them."""
     good = [event("started", n, run=f"good-{n}", input={"n": n}) for n in range(250)]

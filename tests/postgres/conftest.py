@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -11,6 +11,8 @@ import pytest
 from events.position import TopicPartition
 from store import PostgresStore
 from tests.conformance.stores import Writer
+from tests.postgres.planning import Planner, planning
+from tests.stack import Servers
 from tests.strategies import use_profile
 
 use_profile()
@@ -43,3 +45,10 @@ async def writer(store: PostgresStore) -> Writer:
     holder = Writer(store, "g", TopicPartition("executions", 0))
     await holder.claim()
     return holder
+
+
+@pytest.fixture(scope="session")
+def planner(servers: Servers, template: str) -> Iterator[Planner]:
+    """A session like a reader's, over thirty thousand executions that nobody changes."""
+    with planning(servers.database_url, template) as opened:
+        yield opened

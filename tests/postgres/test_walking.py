@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 Walk = tuple[list[Page], list[Page]]
 
+PAGES_MAX = 50  # more than any walk here has
+
 INSERT = """
 INSERT INTO workflow_executions (
     id, namespace, temporal_workflow_id, temporal_run_id, workflow_id, created_by, status, register_started_at,
@@ -125,10 +127,12 @@ async def walk(reader: ExecutionReader, wanted: Filter, then: Callable[[], Await
     while page.next_cursor is not None:
         page = await reader.find(wanted, cursor=page.next_cursor, **options)
         pages.append(page)
+        assert len(pages) < PAGES_MAX, "the walk does not get on"
     assert all(len(each) == options["limit"] for each in pages[:-1])
     back = [pages[-1]]
     while back[-1].previous_cursor is not None:
         back.append(await reader.find(wanted, cursor=back[-1].previous_cursor, **options))
+        assert len(back) < PAGES_MAX, "the way back does not get on"
     return pages, list(reversed(back))
 
 
