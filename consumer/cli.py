@@ -28,6 +28,8 @@ COMMANDS = {
     "top-errors": ("consumer.commands.top_errors", "Count the errors of what ended, by type and message."),
     "stats": ("consumer.commands.stats", "Count and time the executions of a workflow."),
     "delete": ("consumer.commands.delete", "Hide an execution by publishing `deleted`."),
+    "purge": ("consumer.commands.purge", "Delete executions that ended, or were hidden, long ago."),
+    "purges": ("consumer.commands.purges", "List what was purged, go on with it, revoke it."),
     "dead-letter": ("consumer.commands.dead_letter", "List and show the records that were set aside."),
     "incidents": ("consumer.commands.incidents", "Show why partitions are halted, and let them go on."),
     "doctor": ("consumer.commands.doctor", "Look for what is wrong with servers, topics, rights, lag, clocks."),

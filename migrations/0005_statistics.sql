@@ -11,6 +11,8 @@ CREATE TABLE statistics_deltas (
     axis text COLLATE "C" NOT NULL,
     status text COLLATE "C" NOT NULL,
     start timestamptz NOT NULL,
+    -- There are 1,900 bins at most, and two bytes keep histograms small.
+    -- squawk-ignore prefer-bigint-over-smallint
     bin smallint,
     runs bigint NOT NULL,
     chains bigint NOT NULL,
@@ -27,13 +29,15 @@ CREATE TABLE execution_statistics (
     namespace text COLLATE "C" NOT NULL,
     workflow_id text COLLATE "C" NOT NULL,
     axis text COLLATE "C" NOT NULL,
-    minutes smallint NOT NULL,
+    -- squawk-ignore prefer-bigint-over-smallint
+    minutes smallint NOT NULL, -- one of four
     start timestamptz NOT NULL,
     status text COLLATE "C" NOT NULL,
     runs bigint NOT NULL,
     chains bigint NOT NULL,
     timed bigint NOT NULL,
     total_ms numeric NOT NULL,
+    -- squawk-ignore prefer-bigint-over-smallint
     bins smallint [],
     bin_runs bigint [],
     bin_ms numeric [],

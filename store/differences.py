@@ -59,6 +59,21 @@ class Count(NamedTuple):
     rows: int
 
 
+class Covered(NamedTuple):
+    """Executions of the log that a purge covers.
+
+    Attributes:
+        purged: that the table lacks, as it should.
+        due: that the table has, as their events say: a purge has not come so far, or they came after it.
+    """
+
+    purged: int
+    due: int
+
+
+NOTHING_COVERED = Covered(0, 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
     """A row that differs.
@@ -101,6 +116,14 @@ async def mend_statistics(shadow: Shadow) -> None:
     """Count what is missing in the statistics."""
     async with shadow.use() as connection:
         await connection.execute(shadow.sql("mend_statistics"))
+
+
+async def covered(shadow: Shadow, scope: Scope) -> Covered:
+    """Count what purges cover; after `find`, at the same moment."""
+    async with shadow.use() as connection:
+        found = await connection.fetchrow(shadow.sql("count_covered"), *scope)
+    assert found is not None, "an aggregate has a row"
+    return Covered(found["purged"], found["due"])
 
 
 async def count(shadow: Shadow) -> list[Count]:

@@ -39,6 +39,7 @@ class Step(StrEnum):
     INDEX = "index"  # what was put off: indexes and foreign keys
     READY = "ready"  # to be looked at, and swapped
     CATCH_UP = "catch_up"  # what was applied meanwhile; the first step of a swap
+    PURGE = "purge"  # what purges cover, that it does not come back with the shadow
     LOCK = "lock"  # nothing is applied from here on until the end of the swap
     EXCHANGE = "exchange"  # positions, rights, tables: everything but the end of the transaction
     SWAPPED = "swapped"  # the shadow holds the old table
@@ -280,8 +281,10 @@ async def rolling_back(shadow: Shadow) -> AsyncIterator[None]:
 
 
 async def _lock_schema(shadow: Shadow) -> None:
+    """Let no migration be recorded, and no batch of a purge begin."""
     async with shadow.use() as connection:
         await connection.execute(shadow.sql("lock_schema"))
+        await connection.execute(shadow.sql("lock_purges"))
 
 
 async def lock_tables(shadow: Shadow) -> None:

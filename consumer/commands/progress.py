@@ -16,8 +16,9 @@ EVERY_SECONDS_IN_A_LOG = 10.0
 class Progress:
     """Tells every few seconds how far something is; on a terminal in one line that is written over."""
 
-    def __init__(self, verb: str, *, quiet: bool = False) -> None:
+    def __init__(self, verb: str, of: str = "records", *, quiet: bool = False) -> None:
         self._verb = verb
+        self._of = of
         self._quiet = quiet
         self._terminal = sys.stderr.isatty()
         self._begun = self._told = time.monotonic()
@@ -40,7 +41,8 @@ class Progress:
         left = max(total - done, 0) / rate if rate else 0
         percent = 100 * done / total if total else 100
         return (
-            f"{self._verb} {done:,} of {total:,} records ({percent:.0f} %), {rate:,.0f}/s, {duration(left * 1000)} left"
+            f"{self._verb} {done:,} of {total:,} {self._of} ({percent:.0f} %), {rate:,.0f}/s,"
+            f" {duration(left * 1000)} left"
         )
 
     def end(self) -> None:

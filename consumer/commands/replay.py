@@ -136,7 +136,7 @@ def diff_command(*, settings: Settings, limit: int, archive: Path | None, as_jso
         output.print_json(_preview_for_programs(preview))
     else:
         _print_preview(preview)
-    if preview.counts:
+    if preview.counts or preview.due:
         raise click.exceptions.Exit(ExitCode.DIFFERENT)
 
 
@@ -255,6 +255,8 @@ def _print_preview(preview: Preview) -> None:
         click.echo(f"status {before} → {after}: {rows}")
     renamed = [each._replace(kind=WILL_BE[each.kind]) for each in preview.counts]  # type: ignore[arg-type] # shown only
     click.echo(f"a swap would change: {by_relation(renamed)}" if renamed else "a swap would change nothing")
+    if preview.due:
+        click.echo(f"purged, for a purge covers them: {preview.due} executions more")
     if preview.carried:
         click.echo(f"carried over, for the log has lost their events: {preview.carried} executions")
         for id_ in preview.carried_ids:
@@ -269,6 +271,7 @@ def _preview_for_programs(preview: Preview) -> dict[str, Any]:
             {"from": before, "to": after, "rows": rows}
             for (before, after), rows in _transitions(preview.counts).items()
         ],
+        "due": preview.due,
         "carried": preview.carried,
         "carried_ids": list(preview.carried_ids),
         "items": [

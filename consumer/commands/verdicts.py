@@ -120,6 +120,11 @@ def _summary(verdict: Verdict) -> list[tuple[str, object]]:
         ("left out", f"{folded.left_out} with an open dead letter" if folded.left_out else None),
         ("refused", f"{folded.refused} of which the table has no dead letter" if folded.refused else None),
         ("executions", f"{verdict.executions:,}"),
+        ("purged", f"{verdict.covered.purged:,} executions of the log" if verdict.covered.purged else None),
+        (
+            "due",
+            f"{verdict.covered.due:,} that a purge covers; `wex purges resume --all`" if verdict.covered.due else None,
+        ),
         ("different", by_relation(verdict.counts) if verdict.counts else "none: the table equals the log"),
         ("statistics", f"{verdict.miscounted} counts are wrong" if verdict.miscounted else None),
     ]
@@ -175,6 +180,8 @@ def _for_programs(verdict: Verdict, *, repair: bool, applied: bool) -> dict[str,
         "different": verdict.different,
         "counts": [each._asdict() for each in verdict.counts],
         "miscounted": verdict.miscounted,
+        "purged": verdict.covered.purged,
+        "due": verdict.covered.due,
         "unverifiable": sum(each.rows for each in verdict.unverifiable),
         "gone": list(verdict.coverage.gone),
         "positions": [

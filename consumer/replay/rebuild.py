@@ -21,7 +21,7 @@ from consumer.replay.refusals import Reason
 from consumer.replay.wanted import Chosen
 from consumer.replay.whole_log import WholeLog
 from events.publisher.topics import compacted_topics
-from store import differences, replays
+from store import differences, replays, shadow_purges
 from store.differences import Count, Difference, Scope
 from store.errors import UnavailableError
 from store.replay_scope import ReplayScope
@@ -48,12 +48,17 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a swap would change."""
+    """What a swap would change.
+
+    Attributes:
+        due: executions that are in the table and in the log alike, and go, for a purge covers them.
+    """
 
     counts: Sequence[Count]
     described: Sequence[Difference]
     carried: int
     carried_ids: Sequence[str]
+    due: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +154,11 @@ class Rebuild:
             async with self._shadow.cut() as ends:
                 await catch_up(folding, self._shadow, self._source, ends)
                 counts = await differences.find(self._shadow, Scope())
+                due = (await differences.covered(self._shadow, Scope())).due
             await refusals.check_decisions(self._shadow, state)
             described = await differences.first(self._shadow, limit)
-            return Preview(counts, described, state.carried, await replays.carried(self._shadow, limit))
+            carried_ids = await replays.carried(self._shadow, limit)
+            return Preview(counts, described, state.carried, carried_ids, due)
 
     async def swap(self, accepted: Collection[str] = ()) -> Swapped:
         """Put the shadow in the table's place, once nothing stands against it that is not accepted."""
@@ -163,6 +170,8 @@ class Rebuild:
             async with self._shadow.cut() as ends:
                 await catch_up(folding, self._shadow, self._source, ends)
                 await refusals.check_losses(self._shadow, state, coverage, accepted)
+            self._reached(Step.PURGE)
+            await shadow_purges.clear(self._shadow, await shadow_purges.standing(self._shadow), state.scope)
             await come_near(folding, self._shadow, self._source)
             return await _trying(lambda: self._swap_once(folding, state, accepted))
 
@@ -173,7 +182,9 @@ class Rebuild:
                 message = "there is no swap to take back"
                 raise WexError(message, "`wex replay status` says where the replay stands.", ExitCode.REFUSED)
             await refusals.check_hole(self._shadow, self._source.kafka)
-            await _trying(lambda: self._rollback_once(accepted))
+            purged = await shadow_purges.since(self._shadow, state.changed_at)
+            await shadow_purges.clear(self._shadow, purged, EVERYTHING)
+            await _trying(lambda: self._rollback_once(state, accepted))
 
     async def abort(self) -> None:
         """Drop a shadow that was not swapped in."""
@@ -246,8 +257,10 @@ class Rebuild:
         )
         return folding, coverage
 
-    async def _rollback_once(self, accepted: Collection[str]) -> None:
+    async def _rollback_once(self, state: State, accepted: Collection[str]) -> None:
         async with replays.rolling_back(self._shadow):
+            purged = await shadow_purges.since(self._shadow, state.changed_at)
+            await shadow_purges.delete(self._shadow, purged, EVERYTHING)
             await refusals.check_schema(self._shadow)
             await refusals.check_redriven(self._shadow)
             await self._lock(accepted)
@@ -266,6 +279,7 @@ class Rebuild:
                 await refusals.check_schema(self._shadow)
                 await catch_up(folding, self._shadow, self._source, ends)
                 await refusals.check_decisions(self._shadow, state)
+                await shadow_purges.delete(self._shadow, await shadow_purges.standing(self._shadow), state.scope)
                 self._reached(Step.EXCHANGE)
                 await self._lock(accepted)
         self._reached(Step.SWAPPED)

@@ -23,7 +23,7 @@ from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from events.publisher.topics import compacted_topics
 from store import differences
-from store.differences import Count, Difference, Scope
+from store.differences import NOTHING_COVERED, Count, Covered, Difference, Scope
 from store.shadow import GivenUp, Shadow, Standing
 
 SCHEMA = "wex_verify"
@@ -71,6 +71,7 @@ class Verdict:
         search: where the deciding events of what is described lie.
         miscounted: counts of the statistics that the executions contradict; None if not all of them were asked for.
         repaired: rows that were mended.
+        covered: executions that purges cover; no difference.
     """
 
     coverage: Coverage
@@ -84,6 +85,7 @@ class Verdict:
     search: Search = field(default_factory=lambda: Search(()))
     miscounted: int | None = None
     repaired: int = 0
+    covered: Covered = NOTHING_COVERED
 
     @property
     def different(self) -> int:
@@ -161,9 +163,10 @@ async def _verify(
         await catch_up(folding, scratch, source, ends)
         counts = await differences.find(scratch, scope)
         miscounted = await differences.count_miscounted(scratch) if scope == Scope() else None
+        covered = await differences.covered(scratch, scope)
     await _check_undecided(scratch, decided)
     verdict = await _describe(scratch, coverage, folding.folded, ends, counts, question.limit)
-    verdict.executions, verdict.miscounted = executions, miscounted
+    verdict.executions, verdict.miscounted, verdict.covered = executions, miscounted, covered
     if verdict.described:
         await _search(source, coverage, verdict)
     if repair and verdict.different:

@@ -38,7 +38,7 @@ BEGIN
             AND c.relname IN (
                 'workflow_executions', 'execution_rows', 'workflows', 'users', 'positions', 'dead_letters',
                 'withheld_payloads', 'incidents', 'sync_places', 'schema_migrations', 'execution_statistics',
-                'statistics_deltas', 'statistics_mark', 'statistics_missing'
+                'statistics_deltas', 'statistics_mark', 'statistics_missing', 'purges', 'standing_purges'
             )
     LOOP
         EXECUTE format('ALTER %s public.%I OWNER TO wex_owner', found.kind, found.relname);

@@ -34,3 +34,6 @@ WHERE
     AND (e.completed_at, e.id) < ($24, $25) -- completed_at_below
     AND (e.completed_at, e.id) > ($26, $27) -- completed_at_above
     AND e.id = any($28::uuid []) -- ids
+    AND e.workflow_id = any($29::text []) -- workflows
+    AND e.deleted_at < $30 -- deleted_until
+    AND (e.deleted_at, e.id) > ($31, $32) -- deleted_at_above

@@ -1,10 +1,14 @@
 -- Notes every execution whose row differs from its fold in any bit of any column but applied_at, and what it tells:
 -- `lacks` means that the table knows something (an event earlier or later, a greater order) which the shadow does not.
+-- Executions that a purge covers should have no row: where they have none all is well, and one that is not what their
+-- events say (later ones alone have made it) is too many.
+WITH standing AS MATERIALIZED (SELECT * FROM live_schema.standing_purges)
+
 INSERT INTO shadow_schema.differing (relation, key, kind, lacks, status_in_table, status_in_log)
 SELECT
     'workflow_executions',
     ARRAY[coalesce(l.id, s.id)::text],
-    CASE WHEN l.id IS NULL THEN 'missing' WHEN s.id IS NULL THEN 'extra' ELSE 'changed' END,
+    CASE WHEN l.id IS NULL THEN 'missing' WHEN s.id IS NULL OR c.covered THEN 'extra' ELSE 'changed' END,
     s.id IS NULL
     OR coalesce(
         l.created_at < s.created_at
@@ -36,6 +40,17 @@ SELECT
     s.status
 FROM (SELECT * FROM live_schema.workflow_executions WHERE id BETWEEN $1 AND $2) AS l
 FULL JOIN (SELECT * FROM shadow_schema.workflow_executions WHERE id BETWEEN $1 AND $2) AS s ON l.id = s.id
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM standing AS p
+        WHERE
+            p.namespace = s.namespace
+            AND s.completed_at < p.ended_before
+            AND (NOT p.of_deleted OR s.deleted_at < p.deleted_before)
+            AND (p.workflows = '{}' OR s.workflow_id = any(p.workflows))
+            AND (p.statuses = '{}' OR s.status = any(p.statuses))
+    ) AS covered
+) AS c
 WHERE
     (
         l.id IS NULL
@@ -67,5 +82,6 @@ WHERE
             s.error_message, s.activities_executed, s.progress, s.cancel_requested_at, s.contested
         ))
     )
+    AND NOT (l.id IS NULL AND c.covered)
     AND ($3::text IS NULL OR l.workflow_id = $3 OR s.workflow_id = $3)
     AND ($4::timestamptz IS NULL OR coalesce(l.created_at, s.created_at) >= $4)

@@ -189,4 +189,4 @@ async def test_the_stuck_are_found(reader: ExecutionReader, writer: Writer) -> N
 
 async def test_all_conditions_together_are_a_statement(connection: Connection) -> None:
     """The list of conditions is sound SQL as it stands, each value of one type."""
-    assert len((await connection.prepare(statement("filter_executions"))).get_parameters()) == 28
+    assert len((await connection.prepare(statement("filter_executions"))).get_parameters()) == 32

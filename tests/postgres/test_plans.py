@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import product
+from uuid import UUID
 
 import pytest
 
+from store import purges
+from store.conditions import narrowed
 from store.counting import Counting
 from store.filters import Filter
 from store.listing import Listing
+from store.purge_policy import PurgePolicy
+from store.statements import statement
+from tests.postgres.many_rows import BEGIN, SECONDS_EACH
 from tests.postgres.planning import LIMIT, NOW, PAGE, PLACES, ROWS, Planner, flat
 
 HOUR = timedelta(hours=1)
@@ -174,3 +180,36 @@ def test_a_cursor_that_no_index_understands_is_noticed(planner: Planner, broken:
     place = "(e.started_at, e.id) < ($5, $6)"
     assert place in sql
     assert planner.explain(sql.replace(place, broken), *arguments).read > ROWS // 3
+
+
+PAGE_OF_PURGE = 100
+# A policy, the index that its search goes by, and how many rows a page may read.
+PURGES: list[tuple[PurgePolicy, set[str], int]] = [
+    (PurgePolicy(ended_before=NOW - 2 * HOUR), {"by_end"}, PAGE_OF_PURGE),
+    (PurgePolicy(ended_before=NOW - 2 * HOUR, statuses=["completed"]), {"by_end"}, 2 * PAGE_OF_PURGE),
+    (PurgePolicy(ended_before=NOW - 2 * HOUR, statuses=["failed"]), {"by_end"}, 25 * PAGE_OF_PURGE),
+    (PurgePolicy(ended_before=NOW - 2 * HOUR, workflows=["w0"]), {"by_end"}, 10 * PAGE_OF_PURGE),
+    (PurgePolicy(ended_before=NOW - 2 * HOUR, deleted_before=NOW), {"deleted"}, 1),
+    (PurgePolicy(deleted_before=NOW), {"deleted"}, 1),
+]
+
+
+@pytest.mark.parametrize(("policy", "indexes", "most"), PURGES, ids=lambda value: str(value)[:90])
+def test_a_purge_reads_what_it_deletes(
+    planner: Planner, monkeypatch: pytest.MonkeyPatch, policy: PurgePolicy, indexes: set[str], most: int
+) -> None:
+    """From the first page on, and deep inside, the search reads along the index that has its order."""
+    monkeypatch.setattr(purges, "PAGE_ROWS", PAGE_OF_PURGE)
+    for after in (None, purges.Place(BEGIN + ROWS // 2 * SECONDS_EACH, UUID(int=2**127))):
+        plan = planner.explain(*flat(purges.search(policy, after)))
+        assert (set(plan.indexes), plan.read <= most, plan.sorted) == (indexes, True, False), (after, plan)
+
+
+def test_a_batch_of_a_purge_reads_its_own_rows(planner: Planner) -> None:
+    """Rows of a batch are found by their ids."""
+    ids = planner.fetchval("SELECT array_agg(gen_id(n)) FROM generate_series(1, 100) AS n")
+    policy = PurgePolicy(ended_before=BEGIN - HOUR)  # covers none of them: the planner's rows stay
+    with planner.changed("SET LOCAL lock_timeout = '1s'"):
+        plan = planner.explain(*flat(narrowed(statement("delete_purgeable"), policy.conditions(), [ids])))
+    assert plan.indexes <= {"pkey", "by_end"}
+    assert plan.read <= 100

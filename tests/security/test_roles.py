@@ -40,6 +40,8 @@ EXPECTED = {
     "execution_statistics": (WRITES | {"DELETE"}, {"SELECT"}),
     "statistics_mark": ({"SELECT", "UPDATE"}, {"SELECT"}),
     "statistics_missing": (set(), set()),
+    "purges": (set(), set()),
+    "standing_purges": (set(), set()),
 }
 HELD = """
     SELECT c.relname, p.privilege FROM pg_class AS c CROSS JOIN unnest($2::text []) AS p (privilege)

@@ -32,7 +32,7 @@ from tests.system import replayer
 
 EXECUTIONS = 60
 STEPS_OF_START = [Step.CREATE, Step.FOLD, replayer.MIDDLE, Step.CARRY, Step.INDEX, Step.READY]
-STEPS_OF_SWAP = [Step.CATCH_UP, Step.LOCK, Step.EXCHANGE, Step.SWAPPED]
+STEPS_OF_SWAP = [Step.CATCH_UP, Step.PURGE, Step.LOCK, Step.EXCHANGE, Step.SWAPPED]
 WALK = [("start", step) for step in STEPS_OF_START] + [("swap", step) for step in STEPS_OF_SWAP]
 ROOT = Path(__file__).parents[2]
 

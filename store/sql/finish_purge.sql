@@ -1,0 +1,3 @@
+UPDATE purges
+SET finished_at = now()
+WHERE id = $1

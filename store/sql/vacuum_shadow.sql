@@ -1,0 +1,1 @@
+VACUUM shadow_schema.workflow_executions
