@@ -98,14 +98,14 @@ def as_object(stats: ExecutionStats) -> dict[str, object]:
 def print_stats(stats: ExecutionStats, *, percentiles: bool = False) -> None:
     """Print the counts, the rates with their denominators, and the durations."""
     shown: list[tuple[str, object]] = [("executions", stats.total)]
+    shown += [("success rate", _rate(stats.success_rate, stats.rated, "that ended"))]
+    if stats.chains != stats.rated:
+        shown += [("  by chain", _rate(stats.chain_success_rate, stats.chains, "chains that ended"))]
     shown += [(f"  {status}", count) for status, count in stats.by_status.most_common()]
     if stats.since or stats.until:
         shown += [("window", f"{_moment(stats.since)} to {_moment(stats.until)}")]
         shown += [("ended in it", stats.ended.total())]
         shown += [(f"  {status}", count) for status, count in stats.ended.most_common()]
-    shown += [("success rate", _rate(stats.success_rate, stats.rated, "that ended"))]
-    if stats.chains != stats.rated:
-        shown += [("  by chain", _rate(stats.chain_success_rate, stats.chains, "chains that ended"))]
     shown += [
         ("average duration", output.duration(stats.duration.avg_ms)),
         ("shortest", output.duration(stats.duration.min_ms)),

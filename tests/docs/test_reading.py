@@ -59,7 +59,7 @@ def test_the_page_runs_as_it_stands(database_url: str, tmp_path: Path, monkeypat
 
     page = Sybil([PythonCodeBlockParser(), CodeBlockParser("console", type_block)]).parse(ROOT / "docs" / "reading.md")
     examples = list(page.examples())
-    assert len(examples) == 8
+    assert len(examples) == 10
     for example in examples:
         example.evaluate()
 
