@@ -38,11 +38,11 @@ class Told(NamedTuple):
     value: bytes
 
 
-def workload(executions: int, *, first: int = 0, seed: int = 0) -> Iterator[Told]:
+def workload(executions: int, *, first: int = 0, seed: int = 0, open_at_once: int = OPEN_AT_ONCE) -> Iterator[Told]:
     """Yield the records of so many executions, numbered from the first on."""
     random = Random(seed)  # noqa: S311 - a draw that can be repeated
     early: Told | None = None
-    for told in _in_turns(range(first, first + executions)):
+    for told in _in_turns(range(first, first + executions), open_at_once):
         if early is None and random.random() < EARLY:
             early = told
             continue
@@ -56,12 +56,12 @@ def workload(executions: int, *, first: int = 0, seed: int = 0) -> Iterator[Told
         yield early
 
 
-def _in_turns(executions: range) -> Iterator[Told]:
+def _in_turns(executions: range, open_at_once: int) -> Iterator[Told]:
     """Yield the lives of executions: each goes on when as many others have begun as are open at once."""
-    for number in range(executions.start, executions.stop + OPEN_AT_ONCE):
+    for number in range(executions.start, executions.stop + open_at_once):
         if number in executions:
             yield _started(number)
-        halfway, over = number - OPEN_AT_ONCE // 2, number - OPEN_AT_ONCE
+        halfway, over = number - open_at_once // 2, number - open_at_once
         if halfway % 5 == 0 and halfway in executions:
             yield _heartbeat(halfway)
         if over in executions:

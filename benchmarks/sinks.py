@@ -1,0 +1,164 @@
+"""`make bench`: the consumer beside other ways to get the same log into a table.
+
+Every sink gets a topic, a database and a process of its own on the same servers, and the sinks take turns. A first
+topic warms it; then the timed one is published at once, and the clock runs until the last row of each partition is in
+the table. Afterwards every row is compared with the fold over the log. How it is measured, with which settings, and
+what came of it: docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import uvloop
+
+from benchmarks.peers.connect import Connect
+from benchmarks.peers.programs import Consumer, Script
+from benchmarks.peers.run import Log, Run, make_log, run
+from benchmarks.peers.sink import Sink
+from consumer.local.stack import LocalStack
+
+SINKS: dict[str, Sink] = {
+    "wex": Consumer(),
+    "by-hand": Script("by hand, a commit per event", "by_hand", most_events=2_000),
+    "by-hand-behind": Script("by hand, offsets behind", "by_hand", options=("--offsets-behind",), most_events=10_000),
+    "faststream": Script("FastStream, executemany", "with_faststream", package="faststream"),
+    "librdkafka": Script("librdkafka, COPY and merge", "with_librdkafka", package="confluent_kafka"),
+    "debezium": Connect(),
+}
+# As a server of this size is set: the table fits into memory, and no checkpoint falls into a run.
+POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
+WARM_FIRST = 50_000_000  # the first execution of the topic that warms
+MOST_SECONDS = 120  # for one run; a sink that needs longer is given fewer events
+
+Tell = Callable[[str], None]
+
+
+@contextmanager
+def servers(settings: Mapping[str, str]) -> Iterator[tuple[LocalStack, Path]]:
+    """Start Kafka and PostgreSQL in a folder that goes at the end."""
+    with (
+        tempfile.TemporaryDirectory(prefix="wex-bench-") as folder,
+        LocalStack(Path(folder) / "stack") as stack,
+    ):
+        uvloop.run(_set(stack.database_url, settings))
+        stack.postgres.stop()
+        stack.postgres.start()
+        yield stack, Path(folder)
+
+
+async def _set(url: str, settings: Mapping[str, str]) -> None:
+    connection = await asyncpg.connect(url)
+    for name, value in settings.items():
+        await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    await connection.close()
+
+
+@cache
+def timed_log(events: int, as_rows: bool) -> Log:
+    """Return the log that is timed, made once."""
+    return make_log(events, as_rows=as_rows)
+
+
+@cache
+def warm_log(events: int, as_rows: bool) -> Log:
+    """Return the log that warms, made once."""
+    return make_log(events, first=WARM_FIRST, as_rows=as_rows)
+
+
+async def measure(
+    stack: LocalStack, folder: Path, sinks: Mapping[str, Sink], events: int, rounds: int, tell: Tell
+) -> dict[str, list[Run] | str]:
+    """Return the runs of each sink, or why there are none; sinks take turns."""
+    found: dict[str, list[Run]] = {name: [] for name in sinks}
+    failed = {name: why for name, sink in sinks.items() if (why := sink.missing())}
+    for name, why in failed.items():
+        tell(f"{name}: left out: {why}")
+    for turn in range(rounds):
+        for name, sink in sinks.items():
+            if name in failed:
+                continue
+            given = min(events, sink.most_events)
+            warm = warm_log(round(given * sink.warm_share), sink.flat)
+            try:
+                one = await run(sink, stack, timed_log(given, sink.flat), warm, folder, MOST_SECONDS)
+            except RuntimeError as error:
+                failed[name] = str(error)
+                tell(f"{name}: left out from now on: {error}")
+                continue
+            found[name].append(one)
+            tell(f"round {turn + 1}: {name}: {_figures(one)}")
+    return {name: runs or failed.get(name, "no round") for name, runs in found.items()}
+
+
+def _figures(one: Run) -> dict[str, float]:
+    return one.cost.per_event(one.events) | {"wrong_rows": one.wrong, "others_percent": round(one.others_percent)}
+
+
+def summary(names: Mapping[str, Sink], found: Mapping[str, Sequence[Run] | str]) -> list[dict[str, Any]]:
+    """Return one item for each sink: medians, and the range of the rate."""
+    items: list[dict[str, Any]] = []
+    for key, runs in found.items():
+        item: dict[str, Any] = {"sink": key, "name": names[key].name}
+        if isinstance(runs, str):
+            items.append(item | {"problem": runs})
+            continue
+        each = [_figures(one) for one in runs]
+        medians = {name: statistics.median(figures[name] for figures in each) for name in each[0]}
+        rates = [figures["events_per_second"] for figures in each]
+        items.append(item | {"runs": len(runs), "events": runs[0].events, "rates": rates} | medians)
+    return items
+
+
+def table(items: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table of results."""
+    first = next((item["events_per_second"] for item in items if "runs" in item), None)
+    head = f"{'sink':28}{'events/s (least to most)':>27}{'ratio':>7}{'CPU us':>8}{'Postgres':>9}{'peak MiB':>9}"
+    lines = [head + f"{'wrong rows':>11}{'events':>9}{'others':>8}"]
+    for item in items:
+        if "problem" in item:
+            lines.append(f"{item['name']:28}left out: {item['problem'].splitlines()[0]}")
+            continue
+        rate = f"{item['events_per_second']:,.0f} ({min(item['rates']):,.0f} to {max(item['rates']):,.0f})"
+        lines.append(
+            f"{item['name']:28}{rate:>27}{item['events_per_second'] / first:7.2f}{item['cpu_us_per_event']:8.1f}"
+            f"{item['postgres_cpu_us_per_event']:9.1f}{item['peak_mib']:9.0f}{item['wrong_rows']:11,.0f}"
+            f"{item['events']:9,}{item['others_percent']:7.0f}%"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, and print a table or one JSON object."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--events", type=int, default=200_000, help="in each run (default 200,000)")
+    parser.add_argument("--rounds", type=int, default=3, help="of all sinks in turn (default 3)")
+    parser.add_argument("--only", action="append", choices=SINKS, help="this sink; may be given more than once")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    sinks = {name: sink for name, sink in SINKS.items() if not options.only or name in options.only}
+
+    def tell(line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+    with servers(POSTGRES) as (stack, folder):
+        found = uvloop.run(measure(stack, folder, sinks, options.events, options.rounds, tell))
+    items = summary(sinks, found)
+    about = {"processors": os.cpu_count(), "rounds": options.rounds, "postgres": POSTGRES}
+    sys.stdout.write((json.dumps(about | {"items": items}, indent=2) if options.json else table(items)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
