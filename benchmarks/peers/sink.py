@@ -23,6 +23,7 @@ import asyncpg
 
 from benchmarks.metering import Window
 
+ROOT = Path(__file__).parents[2]
 LOOK_SECONDS = 0.02  # between two looks for a row: less than a thousandth of any drain
 STOP_SECONDS = 20
 PLACE = "BENCHMARK_PLACE"  # the variable that hands a program its place
@@ -109,6 +110,7 @@ class Running(AbstractAsyncContextManager["Running"]):
             self._process = subprocess.Popen(  # noqa: ASYNC220, S603 - returns at once; a command of this package
                 [str(part) for part in self.sink.command(self.place)],
                 env={**kept, **told, **self.sink.settings(self.place)},
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

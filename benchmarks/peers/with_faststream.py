@@ -5,6 +5,8 @@ Its own decoding and its injection of arguments are switched off, and batches ar
 
 from __future__ import annotations
 
+import sys
+
 import asyncpg
 import uvloop
 from faststream import AckPolicy, FastStream
@@ -14,7 +16,7 @@ from benchmarks.peers.columns import columns
 from benchmarks.peers.sink import Place
 from benchmarks.peers.table import sql
 
-BATCH = 5_000  # records
+BATCH = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000  # records
 
 
 async def consume(place: Place) -> None:

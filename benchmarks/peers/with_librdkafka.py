@@ -6,6 +6,7 @@ The next batch is taken while PostgreSQL works on the last, and offsets are comm
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import asyncpg
 import uvloop
@@ -15,7 +16,7 @@ from benchmarks.peers.columns import Columns, columns, overwrite
 from benchmarks.peers.sink import Place
 from benchmarks.peers.table import sql
 
-BATCH = 10_000  # records
+BATCH = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000  # records
 WAIT_SECONDS = 0.05  # for a batch that is not full
 
 

@@ -15,6 +15,7 @@ import pytest
 from benchmarks.peers.columns import Columns, columns, overwrite
 from benchmarks.peers.flat import flat, schema
 from benchmarks.peers.held_log import HeldLog, make_topics
+from benchmarks.peers.programs import Script
 from benchmarks.peers.run import Log, delayed, make_log
 from benchmarks.peers.sink import Place, Running, Sink
 from benchmarks.peers.table import Answer, database, truth, wrong_rows
@@ -53,6 +54,14 @@ async def test_each_sink_of_python_writes_the_log_and_the_last_word_is_wrong(
     late = last_word_wrong(log.records, log)
     assert late > 0
     assert dict(zip(sinks, wrong, strict=True)) == {sink: late if sink.plain_table else 0 for sink in sinks}
+
+
+async def test_a_sink_that_ends_says_why(servers: Servers, database_url: str, tmp_path: Path) -> None:
+    """A benchmark does not wait for what is no longer there, and shows the end of its log."""
+    place = Place(servers.kafka_bootstrap_servers, database_url, ("t",), "g", str(tmp_path))
+    async with Running(Script("broken", "with_nothing"), place) as running:
+        with pytest.raises(RuntimeError, match=r"broken ended with 1(.|\n)*No module named benchmarks.peers"):
+            await running.wait_for([uuid4()], WAIT_SECONDS)
 
 
 async def test_the_plain_table_has_every_index_of_the_real_one(servers: Servers) -> None:
