@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,66 +78,83 @@ def warm_log(events: int, as_rows: bool) -> Log:
     return make_log(events, first=WARM_FIRST, as_rows=as_rows)
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What became of a sink: its runs, and why there are no more of them, if there could have been."""
+
+    sink: Sink
+    runs: list[Run] = field(default_factory=list)
+    problem: str = ""
+
+    def latest(self) -> str:
+        """Say what became of the last turn."""
+        return self.problem or str(_figures(self.runs[-1]))
+
+
 async def measure(
     stack: LocalStack, folder: Path, sinks: Mapping[str, Sink], events: int, rounds: int, tell: Tell
-) -> dict[str, list[Run] | str]:
-    """Return the runs of each sink, or why there are none; sinks take turns."""
-    found: dict[str, list[Run]] = {name: [] for name in sinks}
-    failed = {name: why for name, sink in sinks.items() if (why := sink.missing())}
-    for name, why in failed.items():
-        tell(f"{name}: left out: {why}")
+) -> dict[str, Outcome]:
+    """Run the sinks in turns; one that fails is left out from then on."""
+    found = {name: Outcome(sink, problem=sink.missing()) for name, sink in sinks.items()}
     for turn in range(rounds):
-        for name, sink in sinks.items():
-            if name in failed:
-                continue
-            given = min(events, sink.most_events)
-            warm = warm_log(round(given * sink.warm_share), sink.flat)
-            try:
-                one = await run(sink, stack, timed_log(given, sink.flat), warm, folder, MOST_SECONDS)
-            except RuntimeError as error:
-                failed[name] = str(error)
-                tell(f"{name}: left out from now on: {error}")
-                continue
-            found[name].append(one)
-            tell(f"round {turn + 1}: {name}: {_figures(one)}")
-    return {name: runs or failed.get(name, "no round") for name, runs in found.items()}
+        for name, outcome in found.items():
+            if not outcome.problem:
+                await _take_turn(stack, folder, outcome, events)
+                tell(f"round {turn + 1}: {name}: {outcome.latest()}")
+    return found
+
+
+async def _take_turn(stack: LocalStack, folder: Path, outcome: Outcome, events: int) -> None:
+    sink = outcome.sink
+    given = min(events, sink.most_events)
+    timed, warm = timed_log(given, sink.flat), warm_log(round(given * sink.warm_share), sink.flat)
+    try:
+        outcome.runs.append(await run(sink, stack, timed, warm, folder, MOST_SECONDS))
+    except RuntimeError as error:
+        outcome.problem = str(error)
 
 
 def _figures(one: Run) -> dict[str, float]:
-    return one.cost.per_event(one.events) | {"wrong_rows": one.wrong, "others_percent": round(one.others_percent)}
+    figures = one.cost.per_event(one.events)
+    together = figures["cpu_us_per_event"] + figures["postgres_cpu_us_per_event"]
+    judged = {"wrong_rows": one.wrong, "others_percent": round(one.others_percent)}
+    return figures | {"together_us_per_event": round(together, 1)} | judged
 
 
-def summary(names: Mapping[str, Sink], found: Mapping[str, Sequence[Run] | str]) -> list[dict[str, Any]]:
+def summary(found: Mapping[str, Outcome]) -> list[dict[str, Any]]:
     """Return one item for each sink: medians, and the range of the rate."""
     items: list[dict[str, Any]] = []
-    for key, runs in found.items():
-        item: dict[str, Any] = {"sink": key, "name": names[key].name}
-        if isinstance(runs, str):
-            items.append(item | {"problem": runs})
-            continue
-        each = [_figures(one) for one in runs]
-        medians = {name: statistics.median(figures[name] for figures in each) for name in each[0]}
-        rates = [figures["events_per_second"] for figures in each]
-        items.append(item | {"runs": len(runs), "events": runs[0].events, "rates": rates} | medians)
+    for key, outcome in found.items():
+        item = {"sink": key, "name": outcome.sink.name, "runs": len(outcome.runs), "problem": outcome.problem}
+        if outcome.runs:
+            each = [_figures(one) for one in outcome.runs]
+            medians = {name: statistics.median(figures[name] for figures in each) for name in each[0]}
+            rates = [figures["events_per_second"] for figures in each]
+            item |= {"events": outcome.runs[0].events, "rates": rates} | medians
+        items.append(item)
     return items
 
 
 def table(items: Sequence[Mapping[str, Any]]) -> str:
     """Return the table of results."""
-    first = next((item["events_per_second"] for item in items if "runs" in item), None)
-    head = f"{'sink':28}{'events/s (least to most)':>27}{'ratio':>7}{'CPU us':>8}{'Postgres':>9}{'peak MiB':>9}"
-    lines = [head + f"{'wrong rows':>11}{'events':>9}{'others':>8}"]
+    first = next((item["events_per_second"] for item in items if item["runs"]), 0.0)
+    head = f"{'sink':28}{'events/s (least to most)':>27}{'ratio':>7}{'CPU us':>8}{'Postgres':>9}{'together':>9}"
+    lines = [head + f"{'peak MiB':>9}{'wrong rows':>11}{'events':>9}{'others':>8}"]
     for item in items:
-        if "problem" in item:
-            lines.append(f"{item['name']:28}left out: {item['problem'].splitlines()[0]}")
-            continue
-        rate = f"{item['events_per_second']:,.0f} ({min(item['rates']):,.0f} to {max(item['rates']):,.0f})"
-        lines.append(
-            f"{item['name']:28}{rate:>27}{item['events_per_second'] / first:7.2f}{item['cpu_us_per_event']:8.1f}"
-            f"{item['postgres_cpu_us_per_event']:9.1f}{item['peak_mib']:9.0f}{item['wrong_rows']:11,.0f}"
-            f"{item['events']:9,}{item['others_percent']:7.0f}%"
-        )
+        if item["runs"]:
+            lines.append(_line(item, first))
+        if item["problem"]:
+            lines.append(f"{item['name']:28}left out after {item['runs']} runs: {item['problem'].splitlines()[0]}")
     return "\n".join(lines)
+
+
+def _line(item: Mapping[str, Any], first: float) -> str:
+    rate = f"{item['events_per_second']:,.0f} ({min(item['rates']):,.0f} to {max(item['rates']):,.0f})"
+    return (
+        f"{item['name']:28}{rate:>27}{item['events_per_second'] / first:7.2f}{item['cpu_us_per_event']:8.1f}"
+        f"{item['postgres_cpu_us_per_event']:9.1f}{item['together_us_per_event']:9.1f}{item['peak_mib']:9.0f}"
+        f"{item['wrong_rows']:11,.0f}{item['events']:9,}{item['others_percent']:7.0f}%"
+    )
 
 
 def _names(text: str) -> list[str]:
@@ -163,7 +181,7 @@ def main() -> None:
 
     with servers(POSTGRES) as (stack, folder):
         found = uvloop.run(measure(stack, folder, sinks, options.events, options.rounds, tell))
-    items = summary(sinks, found)
+    items = summary(found)
     about = {"processors": os.cpu_count(), "rounds": options.rounds, "postgres": POSTGRES}
     sys.stdout.write((json.dumps(about | {"items": items}, indent=2) if options.json else table(items)) + "\n")
 
