@@ -28,8 +28,14 @@ EVENTS = 30_000
 BATCH = 2_000  # records
 PARTITION = TopicPartition("benchmark", 0)
 TOKEN = UUID(int=1)
-YARDSTICK = "SELECT sum(length(md5(number::text))) FROM generate_series(1, 200000) AS number"
-YARDSTICK_ROWS = 200_000
+YARDSTICK = """
+    CREATE TEMPORARY TABLE yardstick (id uuid PRIMARY KEY, name text);
+    CREATE INDEX ON yardstick (name, id);
+    INSERT INTO yardstick SELECT md5(number::text)::uuid, repeat('x', 300) || number % 97
+    FROM generate_series(1, 20000) AS number;
+    DROP TABLE yardstick;
+"""
+YARDSTICK_ROWS = 20_000
 THE_OTHER = """
     SELECT pid FROM pg_stat_activity
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()

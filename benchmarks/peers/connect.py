@@ -34,7 +34,7 @@ CONNECTOR: dict[str, str] = {
     # Rows that come twice in a batch are written once, and a batch is one statement over arrays.
     "use.reduction.buffer": "true",
     "dialect.postgres.unnest.insert.enabled": "true",
-    "tasks.max": "2",
+    "tasks.max": "1",
     "batch.size": "2000",
     "consumer.override.max.poll.records": "2000",
     "consumer.override.max.partition.fetch.bytes": "4194304",
