@@ -24,6 +24,7 @@ CREATE TABLE workflow_executions (
     updated_at timestamptz NOT NULL,
     start_reported boolean NOT NULL DEFAULT true,
     contested boolean NOT NULL DEFAULT false,
+    deleted_at timestamptz,
     next_run_id text,
     parent jsonb,
     applied_at timestamptz NOT NULL DEFAULT now()
