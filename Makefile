@@ -6,12 +6,13 @@ PYTHON = $(shell for python in python3 python3.14 python3.13 python3.12 python3.
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.bench-ready
 COVERAGE_PERCENT := 90
 WORKERS := 3
 SEEDS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench-core bench-indexes bench-replay bench-archive bench-reads bench-latency check up down format contract pages requirements clean python
+.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench bench-quick bench-core bench-indexes bench-replay bench-archive bench-reads bench-latency check up down format contract pages requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -20,7 +21,7 @@ help: ## Print this list.
 demo: $(READY) ## Run real workflows through the whole path and compare every row with the server.
 	$(BIN)/wex demo
 
-test: $(READY) ## Run the tests on real servers, and demand that they cover the code.
+test: $(READY) $(BENCH_READY) ## Run the tests on real servers, and demand that they cover the code.
 	$(BIN)/pytest -m "not system" --numprocesses $(WORKERS) --dist worksteal --cov --cov-report=term --cov-fail-under=$(COVERAGE_PERCENT)
 	$(BIN)/coverage report --include='events/*' --omit='events/publisher/*,events/adapters/*' --fail-under=100
 
@@ -48,6 +49,13 @@ simulate: $(READY) ## Run the consumer in simulated worlds of Kafka and PostgreS
 kill-matrix: $(READY) ## Weaken the consumer in thirty ways and see each one caught by an invariant (half a minute).
 	$(BIN)/python -m tests.simulation.kill_matrix
 
+bench: $(READY) $(BENCH_READY) ## Time the consumer beside five other sinks (15 minutes); EVENTS=… ROUNDS=… ONLY=wex,debezium JSON=1
+	$(BIN)/python -m benchmarks.sinks $(if $(EVENTS),--events $(EVENTS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json)
+
+bench-quick: $(READY) ## Time the hot paths in two minutes; COMPARE=1 compares with the kept figures, KEEP=1 keeps new ones.
+	$(BIN)/python -m benchmarks.quick $(if $(COMPARE),--compare) $(if $(KEEP),--keep) $(if $(JSON),--json)
+
 bench-core: $(READY) ## Time decoding and folding beside orjson and msgspec; PROFILE=1 shows where it goes.
 	$(BIN)/python -m benchmarks.core $(if $(PROFILE),--profile)
 
@@ -66,7 +74,7 @@ bench-reads: $(READY) ## Time what is read from a million and from ten million e
 bench-latency: $(READY) ## Time from publishing to committed, and to seen by a reader, at 500, 2,000 and 5,000 events a second.
 	$(BIN)/python -m benchmarks.latency
 
-check: $(READY) ## Check format, lint, types, imports, migrations and pinned requirements.
+check: $(READY) $(BENCH_READY) ## Check format, lint, types, imports, migrations and pinned requirements.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -107,6 +115,10 @@ $(READY): requirements/dev.txt pyproject.toml | python
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# On top of the others; without a network what is compared with the consumer is left out, with a word.
+$(BENCH_READY): requirements/bench.txt $(READY)
+	-$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $< && touch $@
 
 python:
 	@test -n "$(PYTHON)" || { \

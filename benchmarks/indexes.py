@@ -139,7 +139,7 @@ class Database:
         )
         await connection.close()
         assert row is not None
-        return 100.0 * row["n_tup_hot_upd"] / max(1, row["n_tup_upd"])
+        return 100.0 * float(row["n_tup_hot_upd"] / max(1, row["n_tup_upd"]))
 
     async def close(self) -> None:
         """Disconnect."""

@@ -54,7 +54,7 @@ def run_wex(
     began, served = time.perf_counter(), _processor_seconds(postgres_pid)
     with subprocess.Popen(  # noqa: S603 - this interpreter, with our own arguments
         [sys.executable, "-m", "consumer", *arguments],
-        env=environment | settings,
+        env=environment | dict(settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -67,6 +67,21 @@ def run_wex(
         raise RuntimeError(msg)
     seconds = time.perf_counter() - began
     return Cost(seconds, memory.cpu_seconds, _processor_seconds(postgres_pid) - served, peak)
+
+
+class Window:
+    """What a process that runs, its descendants and PostgreSQL take, from the making of this on."""
+
+    def __init__(self, pid: int, postgres_pid: int) -> None:
+        self._family, self._server = _Memory(pid), postgres_pid
+        self._spent, self._served = family_seconds(pid), _processor_seconds(postgres_pid)
+        self._pid, self._began = pid, time.perf_counter()
+
+    def close(self) -> Cost:
+        """Return it."""
+        seconds = time.perf_counter() - self._began
+        spent = family_seconds(self._pid) - self._spent
+        return Cost(seconds, spent, _processor_seconds(self._server) - self._served, self._family.stop())
 
 
 class _Memory(threading.Thread):
@@ -83,7 +98,7 @@ class _Memory(threading.Thread):
     def run(self) -> None:
         while not self._done.wait(LOOK_SECONDS):
             try:
-                family = [self._process, *self._process.children(recursive=True)]
+                family = _family(self._process)
                 self.peak = max(self.peak, sum(each.memory_info().rss for each in family))
                 self.cpu_seconds = max(self.cpu_seconds, sum(map(_spent, family)))
             except psutil.Error:
@@ -93,6 +108,15 @@ class _Memory(threading.Thread):
         self._done.set()
         self.join()
         return self.peak / MIB
+
+
+def family_seconds(pid: int) -> float:
+    """Return what a process and its living descendants have spent."""
+    return sum(map(_spent, _family(psutil.Process(pid))))
+
+
+def _family(process: psutil.Process) -> list[psutil.Process]:
+    return [process, *process.children(recursive=True)]
 
 
 def _processor_seconds(pid: int) -> float:

@@ -8,3 +8,5 @@ compile() {
 }
 compile pyproject.toml --extra temporal -o requirements/run.txt
 compile pyproject.toml --extra temporal --extra archive --extra local --group dev -o requirements/dev.txt
+# The same versions of what both need: it is installed on top.
+compile --group pyproject.toml:bench --constraints requirements/dev.txt -o requirements/bench.txt

@@ -32,6 +32,7 @@ LogEvent = Literal[
     "stalled",
     "client_stalled",
     "database_failed",
+    "statistics_not_merged",
     "database_misconfigured",
     "halted",
     "log_start",
@@ -42,7 +43,6 @@ LogEvent = Literal[
     "publishing_rests",
     "payload_undecodable",
     "run_refused",
-    "statistics_not_merged",
 ]
 
 LOGGER = logging.getLogger("consumer")

@@ -18,6 +18,7 @@ PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
 RUN = [*PYPROJECT["project"]["dependencies"], *EXTRAS["temporal"]]
 EVERYTHING = [*RUN, *EXTRAS["archive"], *EXTRAS["local"], *PYPROJECT["dependency-groups"]["dev"]]
+BENCH = PYPROJECT["dependency-groups"]["bench"]
 
 
 def pinned(file: str) -> dict[str, set[Version]]:
@@ -28,7 +29,7 @@ def pinned(file: str) -> dict[str, set[Version]]:
     return versions
 
 
-@pytest.mark.parametrize(("file", "wanted"), [("run.txt", RUN), ("dev.txt", EVERYTHING)])
+@pytest.mark.parametrize(("file", "wanted"), [("run.txt", RUN), ("dev.txt", EVERYTHING), ("bench.txt", BENCH)])
 def test_every_requirement_is_pinned_within_its_bounds(file: str, wanted: list[str]) -> None:
     """Each dependency of pyproject.toml is pinned to a version that it allows."""
     pins = pinned(file)
@@ -52,6 +53,12 @@ def test_nothing_is_pinned_that_nobody_asks_for() -> None:
         if "workflow-executions (pyproject.toml" in block
     }
     assert direct == {canonicalize_name(Requirement(text).name) for text in EVERYTHING}
+
+
+def test_what_the_benchmarks_add_changes_nothing_else() -> None:
+    """The packages of `make bench` are installed on top of those of the tests, and agree with them."""
+    tested, added = pinned("dev.txt"), pinned("bench.txt")
+    assert {name: versions for name, versions in added.items() if not tested.get(name, versions) >= versions} == {}
 
 
 def test_what_runs_is_what_is_tested() -> None:

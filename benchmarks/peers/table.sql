@@ -1,0 +1,31 @@
+-- The plain table: a row per execution with the columns that readers see, and without the registers behind them.
+-- Columns that no peer fills are there because an index asks for them. The indexes are those of the migrations.
+CREATE TABLE workflow_executions (
+    id uuid PRIMARY KEY,
+    namespace text COLLATE "C" NOT NULL,
+    workflow_id text COLLATE "C" NOT NULL,
+    workflow_name text,
+    temporal_workflow_id text COLLATE "C" NOT NULL,
+    temporal_run_id text COLLATE "C" NOT NULL,
+    orchestrator text NOT NULL,
+    status text COLLATE "C" NOT NULL,
+    attempt integer NOT NULL,
+    started_at timestamptz,
+    completed_at timestamptz,
+    duration_ms bigint,
+    input jsonb,
+    output jsonb,
+    error jsonb,
+    error_message text,
+    activities_executed integer,
+    progress jsonb,
+    created_by text COLLATE "C",
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    start_reported boolean NOT NULL DEFAULT true,
+    contested boolean NOT NULL DEFAULT false,
+    deleted_at timestamptz,
+    next_run_id text,
+    parent jsonb,
+    applied_at timestamptz NOT NULL DEFAULT now()
+) WITH (fillfactor = 70)
