@@ -110,10 +110,12 @@ class SyncService:
     async def _connect(self) -> Client:
         from temporalio.client import Client
 
+        from consumer.temporal_runtime import runtime
+
         address, namespace = self._settings.temporal_address, self._settings.temporal_namespace
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                return await Client.connect(address, namespace=namespace)
+                return await Client.connect(address, namespace=namespace, runtime=runtime())
         except (RuntimeError, TimeoutError) as error:  # what the SDK raises when it cannot connect
             message = f"Temporal at {address} cannot be reached: {str(error) or 'no answer'}"
             raise WexError(message, REMEDY, ExitCode.UNREACHABLE) from error

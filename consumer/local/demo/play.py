@@ -21,6 +21,7 @@ from consumer.local.stack import LocalStack
 from consumer.local.stack_file import StackFile
 from consumer.log_ranges import log_ends
 from consumer.settings import Settings, load
+from consumer.temporal_runtime import runtime
 from events.publisher import ExecutionPublisher
 from store.migrate import migrate
 from store.postgres import PostgresStore
@@ -91,7 +92,7 @@ async def _play(settings: Settings, environment: dict[str, str], copies: int, re
     outcome = Outcome()
     url = settings.database
     await migrate(url)
-    client = await Client.connect(settings.temporal_address)
+    client = await Client.connect(settings.temporal_address, runtime=runtime())
     publisher = ExecutionPublisher(
         bootstrap_servers=settings.kafka.servers,
         topic=settings.topics[0],
