@@ -8,7 +8,7 @@ import time
 from consumer.monitoring.log_events import tell
 from consumer.monitoring.metrics import Metrics
 from store.errors import StoreError
-from store.merging import StatisticsMerger
+from store.merging import PART, StatisticsMerger
 
 MERGE_SECONDS = 5.0  # readers add up what is left between two merges; each merge costs more the fewer deltas it takes
 
@@ -29,17 +29,18 @@ class MergeLoop:
         """Merge, rest, and merge again."""
         try:
             while True:
-                await self._merge()
-                await asyncio.sleep(MERGE_SECONDS)
+                if await self._merge() != PART:
+                    await asyncio.sleep(MERGE_SECONDS)
         finally:
             self._merger.close()
 
-    async def _merge(self) -> None:
+    async def _merge(self) -> int | None:
         began = time.perf_counter()
         try:
             deltas = await self._merger.merge()
         except StoreError as error:
             tell("statistics_not_merged", "%s", error)
-            return
+            return None
         if deltas:
             self._metrics.observe("wex_statistics_merge_seconds", time.perf_counter() - began)
+        return deltas

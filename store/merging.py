@@ -14,16 +14,23 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 LOCK_KEY = 0x77_65_78_74  # "wext", beside a hash of the schema: one at a time merges
+PART = 50_000  # deltas at once: a few seconds at most, and added up in memory
 
 
-async def merge(connection: Connection) -> int | None:
-    """Merge what has come to rest, and return how many deltas that were; None if another process is about it."""
+async def merge_all(connection: Connection) -> None:
+    """Merge what has come to rest, part by part, unless another process is about it."""
+    while await merge(connection) == PART:
+        pass
+
+
+async def merge(connection: Connection, most: int = PART) -> int | None:
+    """Merge a part of what has come to rest, and return how many deltas that were; None if another is about it."""
     async with connection.transaction():
         schema = await connection.fetchval(statement("read_current_schema"))
         if not await connection.fetchval(statement("try_advisory_xact_lock"), LOCK_KEY, schema):
             return None
         await connection.execute(statement("probe_each_statistic"))
-        return int(await connection.fetchval(statement("merge_statistics")))
+        return int(await connection.fetchval(statement("merge_statistics"), most))
 
 
 class StatisticsMerger:
@@ -38,12 +45,12 @@ class StatisticsMerger:
         self._url = url
         self._connection: Connection | None = None
 
-    async def merge(self) -> int | None:
-        """Merge what has come to rest, and return how many deltas that were; None if another process is about it."""
+    async def merge(self, most: int = PART) -> int | None:
+        """Merge a part of what has come to rest, and return how many deltas that were; None if another is about it."""
         try:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await connect_operator(self._url)
-            return await merge(self._connection)
+            return await merge(self._connection, most)
         except Exception as error:
             self.close()
             raise translate(error, self._url) from error

@@ -1,6 +1,7 @@
--- Merges deltas into the statistics: into spans of five minutes, hours, days and all of time, of their workflow and of
--- all workflows. Takes those of transactions that had ended before any that still runs, so that everything below the
--- mark is merged for good; what looks as if it came from the future was restored from another server.
+-- Merges deltas, at most $1 of them, into the statistics: into spans of five minutes, hours, days and all of time, of
+-- their workflow and of all workflows. Takes those of transactions that had ended before any that still runs, the oldest
+-- first, so that everything below the mark is merged for good; what looks as if it came from the future was restored
+-- from another server.
 WITH bounds AS MATERIALIZED (
     SELECT
         pg_snapshot_xmin(pg_current_snapshot()) AS oldest,
@@ -14,14 +15,26 @@ WITH bounds AS MATERIALIZED (
 taken AS (
     DELETE FROM statistics_deltas
     WHERE
-        xid >= (SELECT merged_below FROM bounds)
-        AND (xid < (SELECT oldest FROM bounds) OR xid >= (SELECT next FROM bounds))
+        ctid = ANY(ARRAY(
+            SELECT ctid
+            FROM statistics_deltas
+            WHERE
+                xid >= (SELECT merged_below FROM bounds)
+                AND (xid < (SELECT oldest FROM bounds) OR xid >= (SELECT next FROM bounds))
+            ORDER BY xid
+            LIMIT $1
+        ))
     RETURNING *
 ),
 
 moved AS (
-    UPDATE statistics_mark SET merged_below = (SELECT oldest FROM bounds)
-    WHERE EXISTS (SELECT FROM taken)
+    UPDATE statistics_mark SET merged_below = t.merged_below
+    FROM (
+        SELECT CASE WHEN count(*) < $1 THEN max(b.oldest) ELSE least(max(t.xid), max(b.oldest)) END AS merged_below
+        FROM taken AS t
+        CROSS JOIN bounds AS b
+        HAVING count(*) > 0
+    ) AS t
 ),
 
 finest AS (

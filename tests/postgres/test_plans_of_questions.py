@@ -123,5 +123,6 @@ def test_statistics_look_at_no_execution(
     spans = [list(part) for part in zip(*window.spans(), strict=True)]
     asked = ["default", workflow, "", *spans, *window.bounds, FINEST, True]
     plan = planner.explain(statement("read_statistics"), *asked)
-    assert plan.indexes == {"execution_statistics_pkey", "statistics_deltas_by_xid"}
+    # The deltas were merged: whether PostgreSQL passes over none of them by index or one by one is its own affair.
+    assert plan.indexes - {"statistics_deltas_by_xid"} == {"execution_statistics_pkey"}
     assert plan.read <= most

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from events import Event
 from events.position import TopicPartition
 from store import ExecutionReader, PostgresStore
-from store.merging import StatisticsMerger
+from store.merging import PART, StatisticsMerger
 from tests.conformance.stores import Writer
 from tests.histories_seen import profile
 from tests.lives import event
@@ -84,9 +84,9 @@ class StatisticsMachine(RuleBasedStateMachine):
     def purge(self, status: str) -> None:
         self.runner.run(self.connection.execute("DELETE FROM workflow_executions WHERE status = $1", status))
 
-    @rule()
-    def merge(self) -> None:
-        assert self.runner.run(self.merger.merge()) is not None
+    @rule(most=st.sampled_from((1, 3, PART)))
+    def merge(self, most: int) -> None:
+        assert self.runner.run(self.merger.merge(most)) is not None
 
     @invariant()
     def statistics_are_those_of_the_rows(self) -> None:
