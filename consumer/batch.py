@@ -10,6 +10,7 @@ from consumer.record import Record
 from events.codec import Skipped, decode
 from events.errors import InvalidEvent
 from events.fold import State, merge, state_of
+from events.identity import RunKey
 from events.position import TopicPartition
 from store.batch import DeadLetter, WithheldPayload
 
@@ -26,7 +27,7 @@ def prepare(chunk: Chunk, wanted: Callable[[UUID], bool] | None = None) -> Gener
         wanted: which executions are folded, for who looks at a part of them; None folds all.
     """
     prepared = Prepared()
-    states: dict[UUID, State] = {}
+    states: dict[RunKey, State] = {}
     count = size = 0
     for partition, records in chunk.records.items():
         for record in records:
@@ -44,7 +45,7 @@ def _prepare_record(
     partition: TopicPartition,
     record: Record,
     prepared: Prepared,
-    states: dict[UUID, State],
+    states: dict[RunKey, State],
     wanted: Callable[[UUID], bool] | None,
 ) -> None:
     if chunk.refusal is not None:
@@ -65,16 +66,15 @@ def _prepare_record(
     withheld = event.withheld
     prepared.outcomes["withheld" if withheld else "applied", event.verb] += 1
     prepared.catalogue.add(event)
-    id_ = event.execution_id
-    if wanted is not None and not wanted(id_):
+    if wanted is not None and not wanted(event.execution_id):
         return
     state = state_of(event)
-    held = states.get(id_)
-    states[id_] = state if held is None else merge(held, state)
+    held = states.get(state.run)
+    states[state.run] = state if held is None else merge(held, state)
     if withheld:
         assert record.value is not None, "an event was decoded from it"
         codes = {name: marker.code for name, marker in withheld.items()}
-        prepared.withheld.append(WithheldPayload(partition, record.offset, id_, codes, record.value))
+        prepared.withheld.append(WithheldPayload(partition, record.offset, event.execution_id, codes, record.value))
 
 
 def _set_aside(

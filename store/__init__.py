@@ -6,13 +6,13 @@ from store.batch import Store
 from store.counting import Count
 from store.errors import ExecutionQueryError, StoreError
 from store.execution import Execution, ExecutionWithWorkflow, Workflow
+from store.execution_stats import ExecutionStats, Timing
 from store.filters import Filter
 from store.memory import MemoryStore
 from store.migrate import migrate
 from store.page import Page
 from store.postgres import PostgresStore
 from store.reader import ExecutionReader
-from store.statistics import ExecutionStats, Timing
 
 __all__ = [
     "Count",

@@ -17,12 +17,6 @@ LOCK_KEY = 0x77_65_78_74  # "wext", beside a hash of the schema: one at a time m
 PART = 50_000  # deltas at once: a few seconds at most, and added up in memory
 
 
-async def merge_all(connection: Connection) -> None:
-    """Merge what has come to rest, part by part, unless another process is about it."""
-    while await merge(connection) == PART:
-        pass
-
-
 async def merge(connection: Connection, most: int = PART) -> int | None:
     """Merge a part of what has come to rest, and return how many deltas that were; None if another is about it."""
     async with connection.transaction():

@@ -18,7 +18,6 @@ from events.fold import FOLD_VERSION
 from events.position import TopicPartition
 from store import differences
 from store.differences import Scope
-from store.merging import merge_all
 from store.replay_scope import ReplayScope
 from store.shadow import Shadow, Standing
 
@@ -141,7 +140,6 @@ async def make_deferred(shadow: Shadow) -> None:
             await connection.execute(shadow.sql("make_deferred"))
         await connection.execute(shadow.sql("analyze_shadow"))
         await connection.execute(shadow.sql("count_shadow"))
-        await merge_all(connection)
 
 
 async def carry(shadow: Shadow) -> None:

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from store import ExecutionReader, ExecutionStats, Timing
-from store.statistics import RATED_STATUSES
+from store.execution_stats import RATED_STATUSES
 from store.windows import DAY, FINEST, HOUR, Window
 from tests.lives import at
 

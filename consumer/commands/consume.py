@@ -82,6 +82,9 @@ def command(
 def _run(settings: Settings, *, migrate_first: bool, until_caught_up: bool) -> str:
     import uvloop
 
+    from consumer import garbage
+
+    garbage.search_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(_consume(settings, migrate_first=migrate_first, until_caught_up=until_caught_up))

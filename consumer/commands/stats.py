@@ -13,7 +13,7 @@ from consumer.commands import filters, options, output
 from consumer.errors import ExitCode, WexError
 
 if TYPE_CHECKING:
-    from store.statistics import ExecutionStats, Timing
+    from store.execution_stats import ExecutionStats, Timing
 
 DURATIONS = ("avg_duration_ms", "min_duration_ms", "max_duration_ms")
 PERCENTILES = ("p50_ms", "p90_ms", "p95_ms", "p99_ms")

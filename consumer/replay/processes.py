@@ -16,6 +16,8 @@ from typing import Any, Generic, TypeVar
 
 import uvloop
 
+from consumer import garbage
+
 PartT = TypeVar("PartT")
 ResultT = TypeVar("ResultT")
 
@@ -71,6 +73,7 @@ class _Worker(Generic[PartT, ResultT]):
 
 def _run(work: Callable[[PartT], Coroutine[Any, Any, ResultT]], part: PartT, answer: Connection) -> None:
     _live_and_die_with_parent()
+    garbage.search_seldom()
     found: ResultT | Exception
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -48,6 +48,7 @@ BEGIN
     ALTER FUNCTION public.same_attempt(bytea, integer) OWNER TO wex_owner;
     ALTER FUNCTION public.same_verdict(bytea, bytea) OWNER TO wex_owner;
     ALTER FUNCTION public.count_changes() OWNER TO wex_owner;
+    ALTER FUNCTION public.count_all_executions() OWNER TO wex_owner;
     ALTER FUNCTION public.duration_bin(bigint) OWNER TO wex_owner;
     ALTER FUNCTION public.statistics_of(
         text, timestamptz, timestamptz, bigint, timestamptz, timestamptz, text, timestamptz

@@ -6,11 +6,7 @@ BEGIN
         SELECT FROM pg_trigger
         WHERE tgrelid = 'shadow_schema.workflow_executions'::regclass AND tgname = 'count_updated' AND tgenabled = 'D'
     ) THEN
-        INSERT INTO shadow_schema.statistics_deltas (
-            namespace, workflow_id, axis, status, start, bin, runs, chains, total_ms
-        )
-        SELECT namespace, workflow_id, axis, status, start, bin, runs, chains, total_ms
-        FROM shadow_schema.statistics_missing;
+        PERFORM shadow_schema.count_all_executions();
         ALTER TABLE shadow_schema.workflow_executions ENABLE TRIGGER USER;
     END IF;
 END

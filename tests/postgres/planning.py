@@ -16,9 +16,7 @@ from store.connect import READER_SETTINGS
 from store.cursors import Cursor
 from store.filters import Filter
 from store.listing import Listing
-from store.merging import merge
 from tests.conftest import database
-from tests.consuming import until
 from tests.postgres.many_rows import BEGIN, SECONDS_EACH, make_many
 
 ROWS = 30_000
@@ -35,11 +33,6 @@ SELECT 'group-' || n % 2, 'topic-' || n / 2 % 2, n / 4, n, 1 FROM generate_serie
 # As many as make reading all of them dearer than finding one.
 MAKE_OTHER_WORKFLOWS = """
 INSERT INTO workflows (namespace, id, created_at) SELECT 'default', 'w' || n, now() FROM generate_series(50, 1049) AS n
-"""
-
-COUNT = """
-INSERT INTO statistics_deltas (namespace, workflow_id, axis, status, start, bin, runs, chains, total_ms)
-SELECT namespace, workflow_id, axis, status, start, bin, runs, chains, total_ms FROM statistics_missing
 """
 
 if TYPE_CHECKING:
@@ -98,10 +91,6 @@ def flat(query: tuple[str, list[Any]]) -> tuple[Any, ...]:
     return query[0], *query[1]
 
 
-async def _merged(writer: Connection) -> bool:
-    return bool(await merge(writer))
-
-
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield node
     for child in node.get("Plans", ()):
@@ -128,8 +117,7 @@ def planning(url: str, template: str) -> Iterator[Planner]:
         await writer.execute(MAKE_POSITIONS)
         await writer.execute(MAKE_OTHER_WORKFLOWS)
         await make_many(writer, ROWS)
-        await writer.execute(COUNT)
-        await until(lambda: _merged(writer), "no transaction of another test that was there before runs")
+        await writer.execute("SELECT count_all_executions()")
         await writer.execute("ANALYZE")
         await writer.close()
         return await asyncpg.connect(database(url, name), server_settings=READER_SETTINGS)

@@ -25,6 +25,8 @@ SECONDS = (-1.0, 0.0, 1.0, 299.999999, 300.0, 3_599.0, 3_600.0, 86_399.0, 86_400
 DURATIONS = (0, 1, 2, 34, 35, 36, 1_000, 1_019, 1_021, 99_999, 10**9, 2**53 - 1)
 WORKFLOWS = ("invoice", "order", "")
 ENDS = ("completed", "failed", "cancelled", "terminated", "timed_out", "continued_as_new")
+# As a migration does, and a replay.
+AFRESH = "DELETE FROM statistics_deltas; DELETE FROM execution_statistics; SELECT count_all_executions()"
 _names = count()
 
 some_events = st.lists(
@@ -87,6 +89,10 @@ class StatisticsMachine(RuleBasedStateMachine):
     @rule(most=st.sampled_from((1, 3, PART)))
     def merge(self, most: int) -> None:
         assert self.runner.run(self.merger.merge(most)) is not None
+
+    @rule()
+    def count_afresh(self) -> None:
+        self.runner.run(self.connection.execute(AFRESH))
 
     @invariant()
     def statistics_are_those_of_the_rows(self) -> None:
