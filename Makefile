@@ -12,7 +12,7 @@ WORKERS := 3
 SEEDS := 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench bench-quick bench-core bench-indexes bench-replay bench-archive bench-reads bench-latency check up down format contract pages requirements clean python
+.PHONY: help demo test test-system proof chaos exercise laws-deep mutants simulate kill-matrix bench bench-quick bench-core bench-indexes bench-replay bench-archive bench-reads bench-latency bench-growth check up down format contract pages requirements clean python
 
 help: ## Print this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -71,8 +71,11 @@ bench-archive: $(READY) ## Time archiving, and verifying from the archive beside
 bench-reads: $(READY) ## Time what is read from a million and from ten million executions (30 GB, half an hour); KEEP=folder keeps them.
 	$(BIN)/python -m benchmarks.reads --cold $(if $(KEEP),--keep $(KEEP))
 
-bench-latency: $(READY) ## Time from publishing to committed, and to seen by a reader, at 500, 2,000 and 5,000 events a second.
-	$(BIN)/python -m benchmarks.latency
+bench-latency: $(READY) $(BENCH_READY) ## Time from publishing to committed, and to seen, at 500, 2,000 and 5,000 events a second; BESIDE="debezium librdkafka …"
+	$(BIN)/python -m benchmarks.latency $(if $(BESIDE),--beside $(BESIDE)) $(if $(JSON),--json)
+
+bench-growth: $(READY) ## Time how the cost of an event grows with rows (MOST=1000000), payloads, partitions and processes.
+	$(BIN)/python -m benchmarks.growth $(if $(MOST),--rows-max $(MOST)) $(if $(EVENTS),--events $(EVENTS)) $(if $(JSON),--json)
 
 check: $(READY) $(BENCH_READY) ## Check format, lint, types, imports, migrations and pinned requirements.
 	$(BIN)/ruff format --check .

@@ -9,8 +9,8 @@ seen by id: a client that looks for the row, once a millisecond, finds it;
 own write: publishing was acknowledged, and a reader with `at_least` has answered: what a user waits who wants to see
 what he did. `missing` counts answers that lacked it, which must not be.
 
-The first two ask the table alone. Another program that writes Kafka's records into PostgreSQL is measured by the same
-with a `Sink` of its own; the third needs positions, which is ours alone.
+With `--beside`, other sinks (benchmarks/peers) take their turns on the same servers with the same load, each with a
+topic and a plain table of its own; of them the first is told, which asks PostgreSQL alone.
 """
 
 from __future__ import annotations
@@ -24,15 +24,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 
 from benchmarks.load import Load, Published, publish
+from benchmarks.peers.held_log import HeldLog, make_topics
+from benchmarks.peers.run import make_log
+from benchmarks.peers.sink import Place, Running, Sink
+from benchmarks.peers.table import database
+from benchmarks.sinks import SINKS, WARM_FIRST
 from consumer.local.stack import LocalStack
 from consumer.replay.processes import in_processes
 from events import RunRef
@@ -48,27 +53,36 @@ THINK_SECONDS = 0.05  # what each of them waits before the next
 LOOK_SECONDS = 0.001
 GIVE_UP_SECONDS = 60.0
 SETTLE_SECONDS = 1.0
+LATE_SECONDS = 0.1
+WARM_EVENTS = 20_000
+WARM_SECONDS = 180.0  # a Java, on a busy machine
+SEEN = "SELECT 1 FROM workflow_executions WHERE id = $1"
+# Every row that has ended, and when its last change was committed.
+COMMITTED = """
+SELECT id, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS at
+FROM workflow_executions WHERE completed_at IS NOT NULL
+"""
+
+Answer = dict[str, Any]
 
 
-class Sink(NamedTuple):
-    """A program that brings records into a table.
+class Measured(NamedTuple):
+    """A program that runs, and brings the records of a topic into a table.
 
     Attributes:
-        running: runs it beside the block.
-        seen: a query for one row by its id, $1.
-        committed: a query for every row that has ended: its id, and when its last change was committed (since 1970).
-        with_positions: whether `at_least` can be waited for.
+        watched: whether a client also looks for rows and waits for its own writes, which takes events and positions.
+        flat: whether it reads rows in place of events.
     """
 
     name: str
-    running: Callable[[LocalStack], AbstractContextManager[None]]
-    seen: str
-    committed: str
-    with_positions: bool = False
+    database_url: str
+    topic: str
+    watched: bool = False
+    flat: bool = False
 
 
-@contextmanager
-def shipped(stack: LocalStack) -> Iterator[None]:
+@asynccontextmanager
+async def shipped(stack: LocalStack) -> AsyncIterator[Measured]:
     """Run `wex consume`."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WEX_")}
     settings = {
@@ -77,33 +91,40 @@ def shipped(stack: LocalStack) -> Iterator[None]:
         "WEX_TOPICS": TOPIC,
     }
     command = [sys.executable, "-m", "consumer", "consume", "--migrate", "--http-port", "off"]
+    await ensure_topics(stack.kafka_bootstrap_servers, [TOPIC], partitions=PARTITIONS)
     with (stack.data_dir / "consume.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment | settings, stdout=log, stderr=log)  # noqa: S603 - this interpreter, with our own arguments
+        process = subprocess.Popen(command, env=environment | settings, stdout=log, stderr=log)  # noqa: ASYNC220, S603 - returns at once; this interpreter, with our own arguments
         try:
-            yield
+            await _ready(stack)
+            yield Measured("wex consume", stack.database_url, TOPIC, watched=True)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            await asyncio.to_thread(process.wait, 30)
 
 
-SHIPPED = Sink(
-    "workflow executions",
-    shipped,
-    "SELECT 1 FROM workflow_executions WHERE id = $1",
-    """SELECT id, extract(epoch FROM pg_xact_commit_timestamp(xmin))::float8 AS at
-    FROM workflow_executions WHERE completed_at IS NOT NULL""",
-    with_positions=True,
-)
+@asynccontextmanager
+async def beside(stack: LocalStack, sink: Sink) -> AsyncIterator[Measured]:
+    """Run another sink, warmed."""
+    servers, name = stack.kafka_bootstrap_servers, uuid4().hex[:8]
+    topics = (f"warm-{name}", f"latency-{name}")
+    await make_topics(servers, topics)
+    warm = make_log(WARM_EVENTS, first=WARM_FIRST, as_rows=sink.flat)
+    async with database(stack.database_url, plain=sink.plain_table) as url:
+        place = Place(servers, url, topics, f"group-{name}", str(stack.data_dir))
+        async with HeldLog(servers, topics[0], warm.records) as held, Running(sink, place) as running:
+            await held.publish()
+            await running.wait_for(warm.last, WARM_SECONDS)
+            yield Measured(sink.name, url, topics[1], flat=sink.flat)
 
 
 class Watching:
     """Publishes and looks for what it published, until it is told to stop."""
 
-    def __init__(self, stack: LocalStack, sink: Sink, label: str) -> None:
+    def __init__(self, stack: LocalStack, label: str) -> None:
         self.seen: list[float] = []
         self.own: list[float] = []
         self.missing = 0
-        self._stack, self._sink, self._label = stack, sink, label
+        self._stack, self._label = stack, label
         self._over = asyncio.Event()
         self._count = 0
 
@@ -116,8 +137,7 @@ class Watching:
         ):
             for _ in range(LOOKERS):
                 group.create_task(self._look(publisher))
-            if self._sink.with_positions:
-                group.create_task(self._read(publisher))
+            group.create_task(self._read(publisher))
 
     def stop(self) -> None:
         """End after what is under way."""
@@ -137,7 +157,7 @@ class Watching:
         while not self._over.is_set():
             run, began = self._run(), time.perf_counter()
             publishing = asyncio.ensure_future(publisher.started(run))
-            await found(connection, self._sink.seen, run.id)
+            await found(connection, run.id)
             self.seen.append(time.perf_counter() - began)
             await publishing
             await asyncio.sleep(THINK_SECONDS)
@@ -160,60 +180,80 @@ class Watching:
                 await asyncio.sleep(THINK_SECONDS)
 
 
-async def found(connection: asyncpg.Connection[asyncpg.Record], sql: str, id_: UUID) -> None:
+async def found(connection: asyncpg.Connection[asyncpg.Record], id_: UUID) -> None:
     """Return as soon as a row is there."""
     end = time.monotonic() + GIVE_UP_SECONDS
-    while await connection.fetchval(sql, id_) is None:
+    while await connection.fetchval(SEEN, id_) is None:
         if time.monotonic() > end:
             msg = f"{id_} was published and does not come into the table"
             raise TimeoutError(msg)
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def measure(stack: LocalStack, sink: Sink, rates: Sequence[int], seconds: float) -> list[dict[str, Any]]:
-    """Return what each rate gave."""
-    await ensure_topics(stack.kafka_bootstrap_servers, [TOPIC], partitions=PARTITIONS)
-    with sink.running(stack):
-        await _ready(stack, sink)
-        answers = []
+async def measure(stack: LocalStack, sinks: Mapping[str, Sink], rates: Sequence[int], seconds: float) -> list[Answer]:
+    """Return what each rate gave, of the consumer and then of each other sink."""
+    answers = await _at_each(stack, shipped(stack), rates, seconds)
+    for name, sink in sinks.items():
+        if problem := sink.missing():
+            sys.stderr.write(f"{name} is left out: {problem}\n")
+        else:
+            answers += await _at_each(stack, beside(stack, sink), rates, seconds)
+    return answers
+
+
+async def _at_each(
+    stack: LocalStack, running: AbstractAsyncContextManager[Measured], rates: Sequence[int], seconds: float
+) -> list[Answer]:
+    answers = []
+    async with running as measured:
         for number, rate in enumerate(rates):
+            first = number * 10_000_000
             load = Load(
-                stack.kafka_bootstrap_servers, TOPIC, PARTITIONS, rate, seconds, seconds / 4, number * 10_000_000
+                stack.kafka_bootstrap_servers,
+                measured.topic,
+                PARTITIONS,
+                rate,
+                seconds,
+                seconds / 4,
+                first,
+                measured.flat,
             )
-            answers.append(await _at(stack, sink, load))
+            answers.append(await _at(stack, measured, load))
             sys.stderr.write(f"{answers[-1]}\n")
     return answers
 
 
-async def _at(stack: LocalStack, sink: Sink, load: Load) -> dict[str, Any]:
-    watching = Watching(stack, sink, str(load.rate))
-    task = asyncio.create_task(watching.watch())
+async def _at(stack: LocalStack, measured: Measured, load: Load) -> Answer:
+    watching, task = Watching(stack, str(load.rate)), None
+    if measured.watched:
+        task = asyncio.create_task(watching.watch())
     forgetting = asyncio.get_running_loop().call_later(load.warming + SETTLE_SECONDS, watching.forget)
     try:
         [published] = await in_processes(publish, [load])
     finally:
         forgetting.cancel()
         watching.stop()
-        await task
-    committed = await _committed(stack, sink, published)
-    return {
-        "sink": sink.name,
+        if task is not None:
+            await task
+    committed = await _committed(measured.database_url, published)
+    answer = {
+        "sink": measured.name,
         "rate": load.rate,
         "events": published.events,
         "behind_seconds": published.behind,
         "committed": _told(committed),
-        "seen by id": _told(watching.seen),
-        "own write": _told(watching.own) if sink.with_positions else None,
-        "missing": watching.missing,
     }
+    if measured.watched:
+        answer |= {"seen by id": _told(watching.seen), "own write": _told(watching.own), "missing": watching.missing}
+    return answer
 
 
-async def _committed(stack: LocalStack, sink: Sink, published: Published) -> list[float]:
+async def _committed(url: str, published: Published) -> list[float]:
     """Wait until everything is there, and return how long each end took."""
-    connection = await asyncpg.connect(stack.database_url)
+    connection = await asyncpg.connect(url)
     end = time.monotonic() + GIVE_UP_SECONDS
     while True:
-        at = {UUID(int=row["id"].int): row["at"] for row in await connection.fetch(sink.committed)}
+        at = {UUID(int=row["id"].int): row["at"] for row in await connection.fetch(COMMITTED)}
         if published.ended.keys() <= at.keys() or time.monotonic() > end:
             break
         await asyncio.sleep(SETTLE_SECONDS)
@@ -224,7 +264,7 @@ async def _committed(stack: LocalStack, sink: Sink, published: Published) -> lis
     return [at[id_] - published_at for id_, published_at in published.ended.items()]
 
 
-async def _ready(stack: LocalStack, sink: Sink) -> None:
+async def _ready(stack: LocalStack) -> None:
     """Wait until the first event has come through."""
     run = RunRef("watched", "first", "run-1")
     async with ExecutionPublisher(
@@ -235,7 +275,7 @@ async def _ready(stack: LocalStack, sink: Sink) -> None:
     end = time.monotonic() + GIVE_UP_SECONDS
     while True:
         try:
-            await found(connection, sink.seen, run.id)
+            await found(connection, run.id)
         except asyncpg.UndefinedTableError:  # not migrated yet
             if time.monotonic() > end:
                 raise
@@ -262,14 +302,16 @@ async def note_commits(stack: LocalStack) -> None:
 
 def as_text(answers: Sequence[dict[str, Any]]) -> str:
     """Return the table that people read."""
-    lines = [f"{'events/s':>8}  {'':<11}{'asked':>8}{'p50':>9}{'p99':>9}{'longest':>9}"]
+    lines = [f"{'sink':<28}{'events/s':>8}  {'':<11}{'asked':>8}{'p50':>9}{'p99':>9}{'longest':>9}"]
     for each in answers:
         for name in ("committed", "seen by id", "own write"):
-            if (told := each[name]) is not None:
+            if (told := each.get(name)) is not None:
                 figures = "".join(f"{told[column]:>9}" for column in ("p50", "p99", "longest"))
-                lines.append(f"{each['rate']:>8}  {name:<11}{told['asked']:>8}{figures}")
-        late = f", {each['behind_seconds']} s late at the end" if each["behind_seconds"] > 0.1 else ""
-        lines.append(f"{'':>8}  missing: {each['missing']}{late}")
+                lines.append(f"{each['sink']:<28}{each['rate']:>8}  {name:<11}{told['asked']:>8}{figures}")
+        if each.get("missing"):
+            lines.append(f"{each['missing']} answers lacked what was published before")
+        if each["behind_seconds"] > LATE_SECONDS:
+            lines.append(f"the load was {each['behind_seconds']} s late at the end: this rate was not kept")
     return "\n".join(lines)
 
 
@@ -278,13 +320,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=int, nargs="+", default=list(RATES), help="events per second")
     parser.add_argument("--seconds", type=float, default=20.0, help="that count, at each rate; a quarter more warms")
+    names = [name for name in SINKS if name != "wex"]
+    parser.add_argument("--beside", nargs="*", choices=names, default=[], help="other sinks, in turns")
     parser.add_argument("--json", action="store_true", help="print one object")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wex-bench-") as folder, LocalStack(Path(folder)) as stack:
         asyncio.run(note_commits(stack))
-        answers = asyncio.run(measure(stack, SHIPPED, options.rates, options.seconds))
+        others = {name: SINKS[name] for name in options.beside}
+        answers = asyncio.run(measure(stack, others, options.rates, options.seconds))
     sys.stdout.write((json.dumps({"items": answers}, indent=2) if options.json else as_text(answers)) + "\n")
-    if any(each["missing"] for each in answers):
+    if any(each.get("missing") for each in answers):
         sys.exit(4)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 
+from benchmarks.peers.flat import flat
 from benchmarks.workload import EVENTS_EACH, workload
 
 TICK_SECONDS = 0.001  # how often it is looked whether an event is due
@@ -22,6 +23,7 @@ class Load(NamedTuple):
         rate: events per second.
         warming: for so many seconds first, of which nothing is told.
         first: the number of the first execution; each load has others.
+        flat: whether rows are published in place of events (`benchmarks.peers.flat`), for a sink that reads no events.
     """
 
     servers: str
@@ -31,6 +33,7 @@ class Load(NamedTuple):
     seconds: float
     warming: float
     first: int
+    flat: bool = False
 
 
 class Published(NamedTuple):
@@ -52,7 +55,8 @@ async def publish(load: Load) -> Published:
     producer = AIOKafkaProducer(bootstrap_servers=load.servers)
     await producer.start()
     executions = round(load.rate * (load.seconds + load.warming) / EVENTS_EACH) + load.rate
-    records = workload(executions, first=load.first, open_at_once=load.rate)
+    events = list(workload(executions, first=load.first, open_at_once=load.rate))
+    records = zip(events, flat(events) if load.flat else events, strict=True)
     begin = time.perf_counter()
     count, told_from = 0, round(load.rate * load.warming)
     last = told_from + round(load.rate * load.seconds)
@@ -61,8 +65,8 @@ async def publish(load: Load) -> Published:
         while count < last:
             due = min(last, int((time.perf_counter() - begin) * load.rate))
             while count < due:
-                told = next(records)
-                if count >= told_from and told.value.find(ENDINGS[0]) + told.value.find(ENDINGS[1]) > -2:
+                event, told = next(records)
+                if count >= told_from and event.value.find(ENDINGS[0]) + event.value.find(ENDINGS[1]) > -2:
                     ended.setdefault(UUID(told.key.decode()), time.time())
                 await producer.send(load.topic, told.value, key=told.key, partition=told.execution % load.partitions)
                 count += 1

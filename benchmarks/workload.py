@@ -38,11 +38,16 @@ class Told(NamedTuple):
     value: bytes
 
 
-def workload(executions: int, *, first: int = 0, seed: int = 0, open_at_once: int = OPEN_AT_ONCE) -> Iterator[Told]:
-    """Yield the records of so many executions, numbered from the first on."""
+def workload(
+    executions: int, *, first: int = 0, seed: int = 0, open_at_once: int = OPEN_AT_ONCE, more_bytes: int = 0
+) -> Iterator[Told]:
+    """Yield the records of so many executions, numbered from the first on.
+
+    Inputs and outputs are of 0.2 kB, and longer by as many bytes as are asked for.
+    """
     random = Random(seed)  # noqa: S311 - a draw that can be repeated
     early: Told | None = None
-    for told in _in_turns(range(first, first + executions), open_at_once):
+    for told in _in_turns(range(first, first + executions), open_at_once, more_bytes):
         if early is None and random.random() < EARLY:
             early = told
             continue
@@ -56,20 +61,20 @@ def workload(executions: int, *, first: int = 0, seed: int = 0, open_at_once: in
         yield early
 
 
-def _in_turns(executions: range, open_at_once: int) -> Iterator[Told]:
+def _in_turns(executions: range, open_at_once: int, more_bytes: int) -> Iterator[Told]:
     """Yield the lives of executions: each goes on when as many others have begun as are open at once."""
     for number in range(executions.start, executions.stop + open_at_once):
         if number in executions:
-            yield _started(number)
+            yield _started(number, more_bytes)
         halfway, over = number - open_at_once // 2, number - open_at_once
         if halfway % 5 == 0 and halfway in executions:
             yield _heartbeat(halfway)
         if over in executions:
-            yield _ended(over)
+            yield _ended(over, more_bytes)
 
 
-def _started(number: int) -> Told:
-    asked = f'{{"order":{number},"amount":"{number % 900}.90","lines":[1,2,3],"note":"{"x" * 90}"}}'
+def _started(number: int, more_bytes: int) -> Told:
+    asked = f'{{"order":{number},"amount":"{number % 900}.90","lines":[1,2,3],"note":"{"x" * (90 + more_bytes)}"}}'
     said = f'"user_id":"user-{number * 7 % USERS}","workflow_name":"Order {number % WORKFLOWS}","input":{asked}'
     return _told(number, "started", 0, said)
 
@@ -78,11 +83,11 @@ def _heartbeat(number: int) -> Told:
     return _told(number, "heartbeat", 1, '"progress":{"done":2,"total":4,"message":"packing"}')
 
 
-def _ended(number: int) -> Told:
+def _ended(number: int, more_bytes: int) -> Told:
     if number % 20 == 0:
         wrong = '{"message":"the card was declined","type":"CardDeclined","retryable":false}'
         return _told(number, "failed", 5, f'"duration_ms":5000,"error":{wrong}')
-    given = f'{{"delivered":true,"parcels":["p-1","p-2"],"note":"{"y" * 120}"}}'
+    given = f'{{"delivered":true,"parcels":["p-1","p-2"],"note":"{"y" * (120 + more_bytes)}"}}'
     return _told(number, "completed", 5, f'"duration_ms":5000,"activities_executed":4,"output":{given}')
 
 

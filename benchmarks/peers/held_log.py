@@ -24,9 +24,9 @@ PARTITIONS = 8
 TRANSACTION_MS = 900_000  # the longest that a broker allows by itself
 
 
-async def make_topics(servers: str, topics: Sequence[str]) -> None:
-    """Make topics with as many partitions as those of the service have."""
-    await ensure_topics(servers, topics, partitions=PARTITIONS)
+async def make_topics(servers: str, topics: Sequence[str], partitions: int = PARTITIONS) -> None:
+    """Make topics, with as many partitions as those of the service have if no other number is asked for."""
+    await ensure_topics(servers, topics, partitions=partitions)
 
 
 async def drop_topics(servers: str, topics: Sequence[str]) -> None:
@@ -42,8 +42,8 @@ async def drop_topics(servers: str, topics: Sequence[str]) -> None:
 class HeldLog(AbstractAsyncContextManager["HeldLog"]):
     """Records in a topic that exists, which `publish` lets everybody see."""
 
-    def __init__(self, servers: str, topic: str, records: Iterable[Told]) -> None:
-        self._topic, self._records = topic, records
+    def __init__(self, servers: str, topic: str, records: Iterable[Told], partitions: int = PARTITIONS) -> None:
+        self._topic, self._records, self._partitions = topic, records, partitions
         self._producer = AIOKafkaProducer(
             bootstrap_servers=servers, transactional_id=f"benchmark-{topic}", transaction_timeout_ms=TRANSACTION_MS
         )
@@ -53,7 +53,7 @@ class HeldLog(AbstractAsyncContextManager["HeldLog"]):
         await self._producer.begin_transaction()
         parts: dict[int, list[Told]] = defaultdict(list)
         for told in self._records:
-            parts[told.execution % PARTITIONS].append(told)
+            parts[told.execution % self._partitions].append(told)
         await asyncio.gather(*(self._write(partition, part) for partition, part in parts.items()))
         await self._producer.flush()
         return self

@@ -13,8 +13,9 @@ from benchmarks.peers.sink import Place
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """`wex consume`, with its default settings."""
+    """`wex consume`, with its default settings; or several of one group."""
 
+    processes: int = 1
     name: str = "wex consume"
     flat: bool = False
     plain_table: bool = False
@@ -26,8 +27,10 @@ class Consumer:
         return ""
 
     def command(self, place: Place) -> Sequence[str | Path]:
-        """Return the command of the service."""
+        """Return the command of the service, or what runs several of them."""
         del place
+        if self.processes > 1:
+            return [sys.executable, "-m", "benchmarks.peers.crew", str(self.processes)]
         return [sys.executable, "-m", "consumer", "consume", "--http-port", "off"]
 
     def settings(self, place: Place) -> Mapping[str, str]:

@@ -43,15 +43,18 @@ class Log:
         return len(self.records)
 
 
-def make_log(events: int, *, first: int = 0, as_rows: bool = False) -> Log:
+def make_log(
+    events: int, *, first: int = 0, as_rows: bool = False, more_bytes: int = 0, partitions: int = PARTITIONS
+) -> Log:
     """Return a log of about so many events, with one more execution at the end of each partition."""
     executions = max(1, round(events / EVENTS_PER_EXECUTION))
     open_at_once = min(OPEN_AT_ONCE, max(1, executions // 4))  # or a short log would be nothing but starts
     beyond = first + executions
-    last = [next(workload(1, first=number)) for number in range(beyond, beyond + PARTITIONS)]
+    last = [next(workload(1, first=number)) for number in range(beyond, beyond + partitions)]
     life = round(open_at_once * EVENTS_PER_EXECUTION)
-    records = [*delayed(workload(executions, first=first, open_at_once=open_at_once), 2 * life), *last]
-    right = truth(told.value for told in records)
+    told = workload(executions, first=first, open_at_once=open_at_once, more_bytes=more_bytes)
+    records = [*delayed(told, 2 * life), *last]
+    right = truth(each.value for each in records)
     return Log(flat(records) if as_rows else records, [UUID(told.key.decode()) for told in last], right)
 
 
@@ -81,20 +84,23 @@ class Run:
     others_percent: float
 
 
-async def run(sink: Sink, stack: LocalStack, log: Log, warm: Log, folder: Path, most_seconds: float) -> Run:
-    """Run a sink over a log.
+async def run(
+    sink: Sink, stack: LocalStack, log: Log, warm: Log, folder: Path, most_seconds: float, *, template: str = ""
+) -> Run:
+    """Run a sink over a log, into an empty database or a copy of a template.
 
     Raises:
         RuntimeError: it ended, or took longer than that.
     """
     name = uuid4().hex[:8]
     servers, topics = stack.kafka_bootstrap_servers, (f"warm-{name}", f"timed-{name}")
-    await make_topics(servers, topics)
-    async with database(stack.database_url, plain=sink.plain_table) as url:
-        async with HeldLog(servers, topics[0], warm.records) as first:
+    partitions = len(log.last)
+    await make_topics(servers, topics, partitions)
+    async with database(stack.database_url, plain=sink.plain_table, template=template) as url:
+        async with HeldLog(servers, topics[0], warm.records, partitions) as first:
             await first.publish()
         place = Place(servers, url, topics, f"group-{name}", str(folder))
-        async with HeldLog(servers, topics[1], log.records) as timed, Running(sink, place) as running:
+        async with HeldLog(servers, topics[1], log.records, partitions) as timed, Running(sink, place) as running:
             await running.wait_for(warm.last, START_SECONDS + most_seconds)
             await asyncio.sleep(SETTLE_SECONDS)
             clock = Clock(running, stack)

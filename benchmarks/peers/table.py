@@ -41,12 +41,12 @@ def sql(name: str) -> str:
 
 
 @asynccontextmanager
-async def database(server_url: str, *, plain: bool) -> AsyncIterator[str]:
+async def database(server_url: str, *, plain: bool, template: str = "") -> AsyncIterator[str]:
     """Make a database with the table of the migrations, or with the plain one and the same indexes."""
     name = f"benchmark_{uuid4().hex[:8]}"
     url = urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
     admin = await asyncpg.connect(server_url)
-    await admin.execute(f'CREATE DATABASE "{name}"')
+    await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template or "template1"}"')
     try:
         await migrate(url)
         if plain:

@@ -11,7 +11,6 @@ from consumer.commands import filters, options, output
 
 if TYPE_CHECKING:
     from store.counting import Count
-    from store.filters import Filter
 
 
 def _by(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -58,18 +57,11 @@ def command(
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
     wanted = filters.filter_of(workflow_id=workflow_id, namespace=namespace, **given)
     asked = {"by": by, "bound": None if exact else bound, "limit": limit, "at_least": at_least, "timeout": timeout}
-    found = options.run(_count(settings.database, wanted, asked))
+    found = options.ask(settings.database, lambda reader: reader.count(wanted, **asked))
     if as_json:
         output.print_json(plain(found))
     else:
         _print(found)
-
-
-async def _count(url: str, wanted: Filter, asked: dict[str, Any]) -> Count:
-    from store.reader import ExecutionReader
-
-    async with ExecutionReader.connect(url) as reader:
-        return await reader.count(wanted, **asked)
 
 
 def plain(found: Count) -> dict[str, object]:

@@ -12,7 +12,6 @@ from consumer.errors import ExitCode, WexError
 
 if TYPE_CHECKING:
     from store.filters import Filter
-    from store.page import Page
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _MILLISECOND = timedelta(milliseconds=1)
@@ -108,11 +107,3 @@ def filter_of(*, min_duration: timedelta | None = None, max_duration: timedelta 
         return Filter(**values)
     except ValueError as error:
         raise WexError(str(error), exit_code=ExitCode.USAGE) from error
-
-
-async def find(url: str, wanted: Filter, page: dict[str, Any]) -> Page:
-    """Return a page of the executions that a filter means."""
-    from store.reader import ExecutionReader
-
-    async with ExecutionReader.connect(url) as reader:
-        return await reader.find(wanted, **page)

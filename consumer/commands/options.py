@@ -20,6 +20,7 @@ from consumer.errors import ExitCode, WexError
 if TYPE_CHECKING:
     from consumer.settings import Settings
     from events.position import Position
+    from store.reader import ExecutionReader
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -185,6 +186,18 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine to its end, with the store's and the publisher's errors in words for people."""
     with errors_for_people():
         return asyncio.run(main)
+
+
+def ask(url: str, question: Callable[[ExecutionReader], Coroutine[Any, Any, Result]]) -> Result:
+    """Return what a reader of the database answers to a question, with its errors in words for people."""
+
+    async def answer() -> Result:
+        from store.reader import ExecutionReader
+
+        async with ExecutionReader.connect(url) as reader:
+            return await question(reader)
+
+    return run(answer())
 
 
 @contextmanager

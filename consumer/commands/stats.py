@@ -54,38 +54,22 @@ def command(
         msg = "--by, --every and --include-deleted exclude each other"
         raise WexError(msg, "Ask one after the other.", ExitCode.USAGE)
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
+    url = settings.database
     if every:
-        _show_series(options.run(_series(settings.database, every, asked | {"percentiles": percentiles})), as_json)
+        step, given = every, {name: value for name, value in asked.items() if value is not None}
+        _show_series(
+            options.ask(url, lambda reader: reader.series(step=step, percentiles=percentiles, **given)), as_json
+        )
     elif by:
-        _show_workflows(options.run(_by_workflow(settings.database, asked | {"percentiles": percentiles})), as_json)
+        _show_workflows(
+            options.ask(url, lambda reader: reader.stats_by_workflow(percentiles=percentiles, **asked)), as_json
+        )
     else:
-        stats = options.run(_stats(settings.database, asked | {"include_deleted": include_deleted}))
+        stats = options.ask(url, lambda reader: reader.stats(include_deleted=include_deleted, **asked))
         if as_json:
             output.print_json(as_object(stats))
         else:
             print_stats(stats, percentiles=percentiles)
-
-
-async def _stats(url: str, asked: dict[str, Any]) -> ExecutionStats:
-    from store.reader import ExecutionReader
-
-    async with ExecutionReader.connect(url) as reader:
-        return await reader.stats(**asked)
-
-
-async def _by_workflow(url: str, asked: dict[str, Any]) -> dict[str, ExecutionStats]:
-    from store.reader import ExecutionReader
-
-    async with ExecutionReader.connect(url) as reader:
-        return await reader.stats_by_workflow(**asked)
-
-
-async def _series(url: str, step: timedelta, asked: dict[str, Any]) -> list[ExecutionStats]:
-    from store.reader import ExecutionReader
-
-    given = {name: value for name, value in asked.items() if name not in ("since", "until") or value is not None}
-    async with ExecutionReader.connect(url) as reader:
-        return await reader.series(step=step, **given)
 
 
 def as_object(stats: ExecutionStats) -> dict[str, object]:

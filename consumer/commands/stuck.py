@@ -37,7 +37,7 @@ def command(
     """
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
     wanted = filters.filter_of(silent_for=duration, workflow_id=workflow_id, namespace=namespace)
-    found = options.run(filters.find(settings.database, wanted, page | {"order_direction": "asc"}))
+    found = options.ask(settings.database, lambda reader: reader.find(wanted, **page, order_direction="asc"))
     if as_json:
         output.print_page(found)
     elif found:

@@ -10,7 +10,6 @@ import click
 from consumer.commands import filters, options, output
 
 if TYPE_CHECKING:
-    from store.filters import Filter
     from store.neighbours import TopErrors
 
 
@@ -41,7 +40,7 @@ def command(
     settings = options.load_settings(database_url=database_url, data_dir=data_dir)
     wanted = filters.filter_of(**given)
     asked = {"limit": limit, "at_least": at_least, "timeout": timeout}
-    found = options.run(_top_errors(settings.database, wanted, asked))
+    found = options.ask(settings.database, lambda reader: reader.top_errors(wanted, **asked))
     if as_json:
         rest = {"considered": found.considered, "complete": found.complete}
         output.print_json(output.items(found.errors) | rest)
@@ -49,13 +48,6 @@ def command(
         _print(found)
     else:
         click.echo("no error in that time")
-
-
-async def _top_errors(url: str, wanted: Filter, asked: dict[str, Any]) -> TopErrors:
-    from store.reader import ExecutionReader
-
-    async with ExecutionReader.connect(url) as reader:
-        return await reader.top_errors(wanted, **asked)
 
 
 def _print(found: TopErrors) -> None:
