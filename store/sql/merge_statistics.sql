@@ -108,18 +108,22 @@ merged AS MATERIALIZED (
         sum(chains) AS chains,
         coalesce(sum(runs) FILTER (WHERE bin IS NOT NULL), 0) AS timed,
         sum(ms) AS total_ms,
-        array_agg(bin ORDER BY bin) FILTER (WHERE bin IS NOT NULL AND runs <> 0) AS bins,
-        array_agg(runs::bigint ORDER BY bin) FILTER (WHERE bin IS NOT NULL AND runs <> 0) AS bin_runs,
-        array_agg(ms ORDER BY bin) FILTER (WHERE bin IS NOT NULL AND runs <> 0) AS bin_ms
+        array_agg(bin ORDER BY bin) FILTER (WHERE bin IS NOT NULL AND (runs <> 0 OR ms <> 0)) AS bins,
+        array_agg(runs::bigint ORDER BY bin) FILTER (WHERE bin IS NOT NULL AND (runs <> 0 OR ms <> 0)) AS bin_runs,
+        array_agg(ms ORDER BY bin) FILTER (WHERE bin IS NOT NULL AND (runs <> 0 OR ms <> 0)) AS bin_ms
     FROM by_bin
     GROUP BY namespace, workflow_id, axis, minutes, start, status
 ),
 
+-- The order of transactions is not that of their commits: what goes may be merged before what came. So nothing is left
+-- out that something is still to be added to.
 gone AS (
     DELETE FROM execution_statistics AS s
     USING merged AS m
     WHERE
         m.runs = 0
+        AND m.chains = 0
+        AND m.bins IS NULL
         AND (s.namespace, s.workflow_id, s.axis, s.minutes, s.start, s.status)
         = (m.namespace, m.workflow_id, m.axis, m.minutes, m.start, m.status)
 ),
@@ -130,7 +134,7 @@ written AS (
     )
     SELECT namespace, workflow_id, axis, minutes, start, status, runs, chains, timed, total_ms, bins, bin_runs, bin_ms
     FROM merged
-    WHERE runs <> 0
+    WHERE runs <> 0 OR chains <> 0 OR bins IS NOT NULL
     ON CONFLICT (namespace, workflow_id, axis, minutes, start, status) DO UPDATE SET
         runs = excluded.runs,
         chains = excluded.chains,

@@ -17,9 +17,10 @@ from events.position import TopicPartition
 from store import ExecutionReader, PostgresStore
 from store.merging import PART, StatisticsMerger
 from tests.conformance.stores import Writer
+from tests.consuming import until
 from tests.histories_seen import profile
 from tests.lives import event
-from tests.recount import assert_all_equal, rows_of
+from tests.recount import assert_all_equal, assert_right, rows_of
 
 SECONDS = (-1.0, 0.0, 1.0, 299.999999, 300.0, 3_599.0, 3_600.0, 86_399.0, 86_400.0, 3 * 86_400.0 + 7)
 DURATIONS = (0, 1, 2, 34, 35, 36, 1_000, 1_019, 1_021, 99_999, 10**9, 2**53 - 1)
@@ -125,3 +126,41 @@ def test_statistics_are_those_of_the_rows(database_url: str) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+async def test_what_goes_before_it_came_is_not_lost(database_url: str) -> None:
+    """The order of transactions is not that of their commits: a part may end between what took away and what gave."""
+    store, merger = PostgresStore(database_url), StatisticsMerger(database_url)
+    older, connection = await asyncpg.connect(database_url), await asyncpg.connect(database_url)
+    writer = Writer(store, "g", TopicPartition("crossing", 0))
+    try:
+        await writer.claim()
+        await writer.write([event("completed", 400, run="run-1", duration_ms=1_010)])
+        await until_merged(merger, connection)
+        async with older.transaction():
+            await older.execute("SELECT pg_current_xact_id()")
+            await writer.write([event("completed", 400, run="run-2", duration_ms=1_015)])  # of the same bin
+            await older.execute("DELETE FROM workflow_executions WHERE temporal_run_id = 'run-2'")
+
+        async def merged_one() -> bool:
+            await merger.merge(1)
+            await assert_right(database_url)
+            return not await connection.fetchval("SELECT count(*) FROM statistics_deltas")
+
+        await until(merged_one, "no delta is left")
+        assert await connection.fetch("SELECT * FROM statistics_missing") == []
+    finally:
+        merger.close()
+        await store.close()
+        await older.close()
+        await connection.close()
+
+
+async def until_merged(merger: StatisticsMerger, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Merge until nothing is left; a transaction of another test may hold it up for a while."""
+
+    async def merged() -> bool:
+        await merger.merge()
+        return not await connection.fetchval("SELECT count(*) FROM statistics_deltas")
+
+    await until(merged, "no delta is left")
