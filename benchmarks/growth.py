@@ -31,7 +31,7 @@ from benchmarks.peers.programs import Consumer
 from benchmarks.peers.run import make_log, postgres_pid, run
 from benchmarks.peers.sink import Place, Running
 from benchmarks.peers.table import database
-from benchmarks.sinks import MOST_SECONDS, POSTGRES, WARM_FIRST, servers
+from benchmarks.sinks import MOST_SECONDS, POSTGRES, WARM_FIRST, put, servers
 from benchmarks.table import table
 from consumer.local.stack import LocalStack
 
@@ -91,6 +91,7 @@ async def _drain(stack: LocalStack, folder: Path, case: Case, events: int) -> di
     template = ""
     if case.rows:
         template = urlsplit((await table(stack.database_url, case.rows, SEED, _tell)).url).path[1:]
+        await put(stack.database_url, POSTGRES)  # what made the table had settings of its own, and took them back
     shaped = partial(make_log, more_bytes=case.more_bytes, partitions=case.partitions)
     log, warm = shaped(events), shaped(round(events * WARM_SHARE), first=WARM_FIRST)
     one = await run(Consumer(case.processes), stack, log, warm, folder, MOST_SECONDS, template=template)

@@ -53,16 +53,18 @@ def servers(settings: Mapping[str, str]) -> Iterator[tuple[LocalStack, Path]]:
         tempfile.TemporaryDirectory(prefix="wex-bench-") as folder,
         LocalStack(Path(folder) / "stack") as stack,
     ):
-        uvloop.run(_set(stack.database_url, settings))
+        uvloop.run(put(stack.database_url, settings))
         stack.postgres.stop()
         stack.postgres.start()
         yield stack, Path(folder)
 
 
-async def _set(url: str, settings: Mapping[str, str]) -> None:
+async def put(url: str, settings: Mapping[str, str]) -> None:
+    """Give a server settings; some of them hold from its next start on."""
     connection = await asyncpg.connect(url)
     for name, value in settings.items():
         await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    await connection.execute("SELECT pg_reload_conf()")
     await connection.close()
 
 

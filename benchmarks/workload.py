@@ -6,6 +6,7 @@ their time. Payloads are small, names are few, and ids never come again. The sam
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -74,7 +75,8 @@ def _in_turns(executions: range, open_at_once: int, more_bytes: int) -> Iterator
 
 
 def _started(number: int, more_bytes: int) -> Told:
-    asked = f'{{"order":{number},"amount":"{number % 900}.90","lines":[1,2,3],"note":"{"x" * (90 + more_bytes)}"}}'
+    note = "x" * 90 + _noise(number, more_bytes)
+    asked = f'{{"order":{number},"amount":"{number % 900}.90","lines":[1,2,3],"note":"{note}"}}'
     said = f'"user_id":"user-{number * 7 % USERS}","workflow_name":"Order {number % WORKFLOWS}","input":{asked}'
     return _told(number, "started", 0, said)
 
@@ -87,7 +89,7 @@ def _ended(number: int, more_bytes: int) -> Told:
     if number % 20 == 0:
         wrong = '{"message":"the card was declined","type":"CardDeclined","retryable":false}'
         return _told(number, "failed", 5, f'"duration_ms":5000,"error":{wrong}')
-    given = f'{{"delivered":true,"parcels":["p-1","p-2"],"note":"{"y" * (120 + more_bytes)}"}}'
+    given = f'{{"delivered":true,"parcels":["p-1","p-2"],"note":"{"y" * 120}{_noise(number, more_bytes)}"}}'
     return _told(number, "completed", 5, f'"duration_ms":5000,"activities_executed":4,"output":{given}')
 
 
@@ -102,6 +104,11 @@ def _told(number: int, verb: str, seconds: int, said: str) -> Told:
         f'"temporal_workflow_id":"{workflow}","temporal_run_id":"{run}","orchestrator":"temporal",{said}}}}}'
     )
     return Told(number, str(id_).encode(), value.encode())
+
+
+def _noise(number: int, count: int) -> str:
+    """Return characters that PostgreSQL cannot compress away, as it would a letter that is repeated."""
+    return base64.b64encode(Random(number).randbytes(count * 3 // 4)).decode() if count else ""  # noqa: S311 - a draw that can be repeated
 
 
 def _run_id(number: int) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
 
 LOCK_KEY = 0x77_65_78_74  # "wext", beside a hash of the schema: one at a time merges
-PART = 50_000  # deltas at once: a few seconds at most, and added up in memory
+PART = 50_000  # deltas at once: ten seconds where they are sparse, and added up in memory
 
 
 async def merge(connection: Connection, most: int = PART) -> int | None:

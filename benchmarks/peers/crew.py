@@ -5,23 +5,22 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from types import FrameType
+import time
 
 COMMAND = (sys.executable, "-m", "consumer", "consume", "--http-port", "off")
+LOOK_SECONDS = 0.2
 
 
 def main() -> int:
-    """Start them, hand on the signal to end, and return the first code that is not 0."""
-    crew: list[subprocess.Popen[bytes]] = []
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del frame
-        for each in crew:
-            each.send_signal(number)
-
-    signal.signal(signal.SIGTERM, end)
-    crew.extend(subprocess.Popen(COMMAND) for _ in range(int(sys.argv[1])))  # noqa: S603 - this interpreter
-    return next(filter(None, [each.wait() for each in crew]), 0)
+    """Start them; when one ends, or this is asked to, end all, and return the first code that is not 0."""
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    crew = [subprocess.Popen(COMMAND) for _ in range(int(sys.argv[1]))]  # noqa: S603 - this interpreter
+    while not asked and all(each.poll() is None for each in crew):
+        time.sleep(LOOK_SECONDS)
+    for each in crew:
+        each.terminate()
+    return next(filter(None, [each.wait() for each in crew]), 0 if asked else 1)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from benchmarks.metering import Window
 
 ROOT = Path(__file__).parents[2]
 LOOK_SECONDS = 0.02  # between two looks for a row: less than a thousandth of any drain
-STOP_SECONDS = 20
+STOP_SECONDS = 30  # beyond the time that a consumer has to drain
 PLACE = "BENCHMARK_PLACE"  # the variable that hands a program its place
 
 
