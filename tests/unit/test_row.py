@@ -26,6 +26,12 @@ def test_a_row_names_its_run() -> None:
     assert (found.workflow_id, found.workflow_name, found.created_by) == ("invoice", "Invoice", "ada")
 
 
+def test_a_null_says_nothing() -> None:
+    """A field that is stated as null feeds no register, as if it were not there."""
+    assert "user_id" not in fold([event("started", user_id=None)]).registers
+    assert shown(event("started", user_id="ada"), event("heartbeat", 1, user_id=None)).created_by == "ada"
+
+
 @pytest.mark.parametrize("verb", list(Verb))
 def test_one_event_alone_shows_its_status(verb: Verb) -> None:
     """A single event of any verb gives the verb's status, or pending where it claims none."""
