@@ -192,6 +192,12 @@ class LocalStack:
             os.close(lock)
 
     def _runs_already(self) -> WexError:
+        standing = StackFile.read(self.data_dir)
+        running = standing.alive()
+        if ended := [server.identity.name for server in standing.processes if server not in running]:
+            message = f"of the stack in {self.data_dir} only a part runs: {' and '.join(ended)} ended by itself"
+            again = " && ".join(f"wex {verb} --data-dir {self.data_dir}" for verb in ("down", "up"))
+            return WexError(message, f"Stop the rest and start again; the data stays: {again}", ExitCode.REFUSED)
         message = f"a stack runs already in {self.data_dir}"
         remedy = (
             f"Use it as it is (commands with --data-dir {self.data_dir} find it), or stop it: "

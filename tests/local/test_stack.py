@@ -143,6 +143,21 @@ def test_a_second_stack_in_the_same_folder_is_refused(stack: LocalStack) -> None
     assert len(StackFile.read(stack.data_dir).alive()) == 3
 
 
+def test_a_stack_of_which_a_part_has_ended_says_how_to_start_again(
+    stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is told to start a database that died is not told that all is well."""
+    with monkeypatch.context() as unnoticed:
+        unnoticed.setattr(stack.postgres, "changed", lambda: None)  # it dies, and nobody tells the stack's file
+        stack.postgres.kill()
+    try:
+        with pytest.raises(WexError, match="only a part runs: postgres ended by itself") as refusal:
+            LocalStack(stack.data_dir).start()
+        assert f"wex down --data-dir {stack.data_dir} && wex up" in refusal.value.remedy
+    finally:
+        stack.postgres.start()
+
+
 @pytest.mark.parametrize("server", ["postgres", "kafka", "temporal"])
 def test_a_taken_port_is_named_with_its_flag(stack: LocalStack, tmp_path: Path, server: str) -> None:
     """A start on a port that is taken says which port it is and which flag changes it."""
