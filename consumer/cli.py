@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -72,6 +73,22 @@ def wex() -> None:
 
 def main() -> None:
     """Run `wex` and end the process with the exit code that fits."""
+    try:
+        _run()
+    finally:
+        _let_go_of_lost_readers()
+
+
+def _let_go_of_lost_readers() -> None:
+    """Drop what nobody reads any more, or Python fails at it in the end and makes another exit code of it."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # a process may be started without them
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _run() -> None:
     try:
         names.check()
         sys.exit(wex(standalone_mode=False) or ExitCode.OK)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -197,7 +197,8 @@ def _close_at_once(
     writer = connection._writer  # noqa: SLF001 - pinned, and tested
     closed = _close(connection, reason, exc)
     if writer is not None and connection._security_protocol in ENCRYPTED:  # noqa: SLF001 - as above
-        writer.transport.abort()
+        with suppress(AttributeError):  # asyncio of Python 3.11.2 fails at a connection that was closed before
+            writer.transport.abort()
     return closed
 
 
